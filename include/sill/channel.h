@@ -1,0 +1,126 @@
+/* sill/channel.h - a channel: framed messages that the operating system keeps and copies through.
+ *
+ * A Unix stream socket on POSIX, a named pipe on Windows. Ports (sill/port.h) are built on the
+ * same channels; use a channel by itself when you want nothing but frames, who the peer is, and
+ * handles passed. What is sent is one frame and is received as one frame, whole and in order.
+ *
+ * Names are 1 to 200 bytes of letters, digits, '.', '_' and '-'. A channel name and a port name
+ * are of one space: sill_listen and sill_channel_listen of one name exclude each other.
+ *
+ * Threads: one thread may send on a channel while another receives. Two threads that send at once
+ * (or receive at once) need a lock of the caller's. After fork, the child's use of the parent's
+ * channels and listeners is SILL_INVALID, except that it may close them, which tells the peer
+ * nothing. No call here raises SIGPIPE or is cut short by a signal.
+ */
+#ifndef SILL_CHANNEL_H
+#define SILL_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sill/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sill_channel sill_channel;
+typedef struct sill_listener sill_listener;
+
+/* At most this many handles travel with one frame or message. */
+#define SILL_HANDLES_MAX 8
+
+/* Who may connect. */
+enum sill_access {
+    SILL_ACCESS_USER = 0, /* processes of the same user, and the superuser or administrator */
+    SILL_ACCESS_ALL = 1   /* every user of this machine; never another machine */
+};
+
+/* Who is at the other end, as the operating system says; a peer cannot lie about it. */
+typedef struct sill_peer {
+    uint32_t pid;  /* the process that connected, or that listens */
+    uint32_t uid;  /* POSIX: its user; Windows: UINT32_MAX */
+    uint32_t gid;  /* POSIX: its group; Windows: UINT32_MAX */
+    int exact;     /* 1: a handle of that very process is held, so that a pid that is used again
+                      cannot be taken for it. 0: the system could not give one. */
+    char sid[192]; /* Windows: the user's SID as text, "S-1-..."; POSIX: "" */
+} sill_peer;
+
+typedef struct sill_channel_options {
+    size_t struct_size;    /* set by SILL_CHANNEL_OPTIONS_INIT */
+    int access;            /* enum sill_access; listen only */
+    const char *directory; /* where the socket and the owner record lie (POSIX, Windows: record
+                              only); NULL: SILL_RUNTIME_DIR, else the user's runtime directory.
+                              It must exist. Both sides name the same one. */
+    int any_server;        /* connect: 0 (default) believes only a server of the same user or of
+                              the superuser; 1 believes any; else DENIED */
+    const char *server_sid; /* connect, Windows: if set, the server must run as this SID */
+    int64_t server_uid;    /* connect, POSIX: if server_uid_set, the server must run as it */
+    int server_uid_set;
+    size_t frame_max;      /* largest frame that is received; 0: 1 MiB; a larger one ends the
+                              channel with SILL_TOO_BIG at the sender or PROTOCOL here */
+} sill_channel_options;
+#define SILL_CHANNEL_OPTIONS_INIT {sizeof(sill_channel_options), 0, 0, 0, 0, 0, 0, 0}
+
+/* Makes a listener for `name`. Does not block.
+ * 0; INVALID (name, options); EXISTS (a living process listens there); DENIED (directory or name
+ * belongs to somebody else, or is open to others); LIMIT (descriptors, path too long); NO_SPACE;
+ * NO_MEMORY; OS. The caller closes it with sill_listener_close. */
+SILL_API int sill_channel_listen(sill_listener **listener, const char *name,
+                                 const sill_channel_options *options);
+
+/* Waits for a client. 0; TIMEOUT (AGAIN if timeout_ms is 0); CANCELED; INVALID; LIMIT (out of
+ * descriptors: the client stays in the queue); NO_MEMORY; OS. */
+SILL_API int sill_channel_accept(sill_listener *listener, sill_channel **channel, int timeout_ms);
+
+/* Ends a sill_channel_accept that waits in another thread: it returns SILL_CANCELED. */
+SILL_API void sill_listener_cancel(sill_listener *listener);
+
+/* Closes the listener and removes its name. Accepted channels live on. NULL is fine. */
+SILL_API void sill_listener_close(sill_listener *listener);
+
+/* Connects to the listener of that name. Waits until it accepts its connection into its queue,
+ * not until it calls sill_channel_accept, and not for a listener that does not exist.
+ * 0; NOT_FOUND (nobody listens); TIMEOUT; DENIED (not ours to use, or not the server that was
+ * asked for); INVALID; LIMIT; NO_MEMORY; OS. */
+SILL_API int sill_channel_connect(sill_channel **channel, const char *name,
+                                  const sill_channel_options *options, int timeout_ms);
+
+/* Sends one frame of `size` bytes (data may be NULL for 0) with `count` handles, which stay the
+ * caller's; the peer gets duplicates. Blocks while the peer's buffer is full.
+ * 0: all of it is with the operating system. TIMEOUT: the peer will never see it, and the channel
+ * is still good. CLOSED, DIED: the peer is gone. CANCELED; TOO_BIG (over frame_max); INVALID;
+ * LIMIT; NO_MEMORY; OS. */
+SILL_API int sill_channel_send(sill_channel *channel, const void *data, size_t size,
+                               const sill_handle *handles, unsigned count, int timeout_ms);
+
+/* Receives one frame into `buffer` and sets *size to its size. `handles` (may be NULL) takes up to
+ * *count handles, which are then the caller's; *count is set to how many came; handles that find
+ * no place are closed.
+ * 0. TOO_BIG: the frame is larger than `capacity`; *size says how large; it stays for the next
+ * call. TIMEOUT, or AGAIN for timeout_ms 0. CLOSED, DIED: after everything sent before was
+ * received. PROTOCOL: the peer sent what is no frame; the channel is ended. CANCELED; INVALID;
+ * NO_MEMORY; OS. */
+SILL_API int sill_channel_receive(sill_channel *channel, void *buffer, size_t capacity,
+                                  size_t *size, sill_handle *handles, unsigned *count,
+                                  int timeout_ms);
+
+/* Ends calls on the channel that wait in other threads: they return SILL_CANCELED. */
+SILL_API void sill_channel_cancel(sill_channel *channel);
+
+/* Who the peer is. 0 or INVALID. Does not block. */
+SILL_API int sill_channel_peer(const sill_channel *channel, sill_peer *peer);
+
+/* A handle that event loops can wait on (poll, epoll, WaitForMultipleObjects): it is ready
+ * whenever sill_channel_receive would return something else than AGAIN, valid until close and
+ * never to be read or closed by the caller. 0, LIMIT, NO_MEMORY, OS. */
+SILL_API int sill_channel_pollable(sill_channel *channel, sill_handle *handle);
+
+/* Closes in order: the peer receives what was sent before, then SILL_CLOSED. NULL is fine. */
+SILL_API void sill_channel_close(sill_channel *channel);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,102 @@
+/* owner.h - owner records: which process stands behind a name. One file per OS: posix/owner.c,
+ * win32/owner.c; the text format is shared, in owner_text.c, since both parse the same lines.
+ *
+ * Everything that sill puts under a name (a server, a named region) has a record: a small file in
+ * the user's runtime directory, named KIND.NAME (long names hashed), which holds who created it
+ * and is locked by the living process that stands behind it. From a record and its lock anyone can
+ * tell stale from living:
+ *
+ *   locked, owner lives               living
+ *   locked, owner provably dead       stale: a forked child merely inherited the lock
+ *                                     (POSIX; same boot and pid namespace, pid gone or reused)
+ *   not locked                        the owner ended: stale, unless it says `kept`
+ *   not locked, `kept`                a region that was meant to outlive its users
+ *
+ * All creation and removal of records in a directory happens under one short directory lock, so
+ * two processes cannot both take over the same stale name, and nobody judges a half-written
+ * record. The directory lock is only ever held for a bounded number of file operations.
+ */
+#ifndef SILL__OWNER_H
+#define SILL__OWNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "process.h"
+
+#define SILL__NAME_MAX 200
+
+enum sill__owner_kind {
+    SILL__OWNER_SERVER = 1,
+    SILL__OWNER_REGION_POSIX,
+    SILL__OWNER_REGION_SYSV,
+    SILL__OWNER_REGION_WIN32
+};
+
+struct sill__owner_info {
+    enum sill__owner_kind kind;
+    char name[SILL__NAME_MAX + 1];
+    struct sill__process process;
+    uint64_t size;   /* regions: bytes of user data; servers: 0 */
+    int64_t created; /* seconds since 1970 */
+    char object[64]; /* what else is needed to find and remove the OS object, backend's own words:
+                        a socket's file name, a shm name, a SysV id; never a path to elsewhere */
+    bool kept;       /* the object is meant to stay when nobody uses it */
+};
+
+enum sill__owner_state { SILL__OWNER_LIVING, SILL__OWNER_STALE, SILL__OWNER_KEPT };
+
+/* 1 to 200 bytes of letters, digits, '.', '_', '-', and not "." or "..". 0 or SILL_INVALID with a
+ * sentence that quotes the offending byte. */
+int sill__name_check(const char *name);
+
+/* The file name (no directory) under which `name` is kept: KIND.NAME, or for names over 64 bytes
+ * their beginning and a hash. At most 96 bytes. */
+void sill__owner_file_name(enum sill__owner_kind kind, const char *name, char out[100]);
+
+/* Record text, pure functions. Parse: SILL_FOREIGN for what is not a record, SILL_VERSION for a
+ * record of a later sill. Format: writes at most `size` bytes, returns the length. */
+size_t sill__owner_format(const struct sill__owner_info *info, char *out, size_t size);
+int sill__owner_parse(const char *text, size_t size, struct sill__owner_info *out);
+
+/* ---- per OS ---- */
+
+typedef struct sill__owner sill__owner;
+
+/* The runtime directory for `directory` (NULL: the default one), created 0700 if it is missing
+ * and it is the default; checked: ours, a directory, not a symlink, not writable by others (a
+ * directory that the caller named may belong to root and be wider). DENIED otherwise. The result
+ * goes to `out`; LIMIT if it is longer. */
+int sill__runtime_directory(const char *directory, char *out, size_t size);
+
+/* Takes `info->kind` + `info->name` for this process: writes the record and locks it until
+ * release (or death). A stale record is taken over; `*previous` (may be NULL) then says what
+ * it said, so that the caller can remove the remains (kind 0 otherwise). EXISTS if the owner
+ * lives, or if the record says `kept`. */
+int sill__owner_claim(sill__owner **out, const char *directory, const struct sill__owner_info *info,
+                      struct sill__owner_info *previous);
+
+/* Holds an existing record's lock shared, as one more user of the object behind it: the record
+ * counts as living while any user holds it. NOT_FOUND, FOREIGN, VERSION. */
+int sill__owner_join(sill__owner **out, const char *directory, enum sill__owner_kind kind,
+                     const char *name, struct sill__owner_info *info);
+
+/* Rewrites the record that this process claimed. */
+int sill__owner_update(sill__owner *owner, const struct sill__owner_info *info);
+
+/* Lets go of the lock; with `remove` the record's file goes too (if it is still ours). */
+void sill__owner_release(sill__owner *owner, bool remove);
+
+/* Calls `each` for every record of the directory with its state; stops when it returns non-zero
+ * and returns that. Foreign files are passed over. */
+typedef int sill__owner_each(void *arg, const struct sill__owner_info *info,
+                             enum sill__owner_state state);
+int sill__owner_list(const char *directory, sill__owner_each *each, void *arg);
+
+/* Under the directory lock: if the record is (still) stale, calls `remove_object` for what it
+ * names and then removes the record. SILL_EXISTS if it is not stale, NOT_FOUND if it is gone. */
+int sill__owner_remove_stale(const char *directory, enum sill__owner_kind kind, const char *name,
+                             int (*remove_object)(const struct sill__owner_info *info));
+
+#endif

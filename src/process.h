@@ -1,0 +1,31 @@
+/* process.h - who we are, and whether another process still lives. One file per OS:
+ * posix/process.c, win32/process.c.
+ *
+ * A pid alone is never believed: it comes back for another process. A process is told by its pid,
+ * its start time, the boot it lives in, and (Linux) the pid namespace in which the pid counts.
+ */
+#ifndef SILL__PROCESS_H
+#define SILL__PROCESS_H
+
+#include <stdint.h>
+
+struct sill__process {
+    uint32_t pid;
+    uint64_t start;     /* start time; unit of the OS, only compared for equality */
+    uint64_t pid_space; /* the pid namespace's inode; 0 where there is none */
+    char boot[40];      /* boot id; "" where the OS drops all objects at shutdown by itself */
+};
+
+void sill__process_self(struct sill__process *out);
+
+/* Fills `out` for a living process `pid`; SILL_NOT_FOUND if there is none. */
+int sill__process_of(uint32_t pid, struct sill__process *out);
+
+/* 1 alive, 0 certainly gone, -1 cannot be told from here (another pid namespace). */
+int sill__process_alive(const struct sill__process *process);
+
+/* Changes in a forked child and nowhere else; compare with the value noted at an object's
+ * creation to tell that the object belongs to the parent. A plain load, cheap. */
+uint32_t sill__fork_generation(void);
+
+#endif

@@ -1,0 +1,54 @@
+/* step.h - the places where tests stop a process and kill it.
+ *
+ * SILL__STEP(name) marks a point of the protocol at which a process may die. In a build with
+ * SILL_STEPS, a process whose environment says SILL_STOP_AT=name (or name:n for the nth time)
+ * stops there for ever: it writes one byte to the file that SILL_STOP_NOTICE names and sleeps
+ * until it is killed. In every other build the mark is nothing. A test walks the table, so a step
+ * that is added here is tested without further work.
+ */
+#ifndef SILL__STEP_H
+#define SILL__STEP_H
+
+#define SILL__STEP_TABLE(X)                                                                        \
+    X(listen_claimed)    /* the name is ours, nothing listens yet */                               \
+    X(listen_bound)      /* the socket or pipe exists */                                           \
+    X(connect_opened)    /* the client has a channel, HELLO is not sent */                         \
+    X(connect_hello)     /* HELLO is sent, no answer yet */                                        \
+    X(accept_begin)      /* the server decided, WELCOME is not sent */                             \
+    X(accept_welcome)    /* WELCOME is sent */                                                     \
+    X(refuse_sent)       /* REFUSE is sent, the channel is open */                                 \
+    X(frame_half)        /* a part of a frame is in the channel */                                 \
+    X(send_begin)        /* a message is about to be sent */                                       \
+    X(send_done)         /* it is sent */                                                          \
+    X(segment_made)      /* a segment exists, the peer does not know */                            \
+    X(segment_announced) /* the peer was told */                                                   \
+    X(mapped_copied)     /* the block is filled, no descriptor is sent */                          \
+    X(mapped_sent)       /* the descriptor is sent */                                              \
+    X(rounds_piece)      /* a piece of a large message is sent, more are to come */                \
+    X(receive_begin)     /* a frame has come, nothing is done with it */                           \
+    X(receive_taken)     /* a message is handed to the caller */                                   \
+    X(release_begin)     /* the caller is done, the block is not given back */                     \
+    X(release_done)      /* the block is given back */                                             \
+    X(call_waiting)      /* the request is sent, the caller waits */                               \
+    X(reply_begin)       /* the reply is about to be sent */                                       \
+    X(close_begin)       /* CLOSE is not sent yet */                                               \
+    X(close_sent)        /* CLOSE is sent, the channel is open */                                  \
+    X(region_object)     /* a region's object exists, empty */                                     \
+    X(region_sized)      /* it has its size, no header */                                          \
+    X(region_published)  /* its header is valid */                                                 \
+    X(region_removed)    /* the object is gone, its owner record is not */
+
+#ifdef SILL_STEPS
+enum sill__step {
+#define SILL__STEP_ENUM(name) sill__step_##name,
+    SILL__STEP_TABLE(SILL__STEP_ENUM)
+#undef SILL__STEP_ENUM
+    sill__step_count
+};
+void sill__step_reached(enum sill__step step);
+#define SILL__STEP(name) sill__step_reached(sill__step_##name)
+#else
+#define SILL__STEP(name) ((void)0)
+#endif
+
+#endif
