@@ -9,6 +9,7 @@
 #include <sill/status.h>
 
 #if defined(__MINGW32__)
+#include <stdio.h> /* knows which printf this build has */
 #define SILL__PRINTF(f, a) __attribute__((format(__MINGW_PRINTF_FORMAT, f, a)))
 #elif defined(__GNUC__)
 #define SILL__PRINTF(f, a) __attribute__((format(printf, f, a)))
