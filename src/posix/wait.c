@@ -1,0 +1,326 @@
+/* wait.c - wait sets on epoll.
+ *
+ * Every descriptor is registered edge-triggered and carries a slot number and that slot's
+ * generation, never a pointer. What epoll reports is looked up under the lock, so an event of a
+ * descriptor that was taken out meanwhile (and whose slot may serve another one by now) has an old
+ * generation and is dropped.
+ *
+ * `wake` is an eventfd in the set: a write to it is all that sill__wait_wake does. The handle for
+ * foreign event loops is a second epoll, level-triggered, over the first one (readable while it
+ * has something to report) and an eventfd that stands for `pending`.
+ *
+ * Shared between threads: the slots and `pending` (under `lock`). The descriptors never change,
+ * except `outer` and `pending_fd`, which are made once, under the lock.
+ */
+#include "wait_posix.h"
+
+#if SILL__WAIT_EPOLL
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "../clock.h"
+#include "../memory.h"
+#include "../process.h"
+#include "../status.h"
+#include "../thread.h"
+
+#define NO_SLOT  UINT32_MAX
+#define WAKE_TAG UINT64_MAX
+#define BATCH    128
+
+struct slot {
+    void *key;
+    unsigned events;
+    uint32_t generation; /* odd while in use */
+    uint32_t next_free;
+};
+
+struct sill__wait {
+    int epoll;
+    int wake;
+    int outer;      /* -1 until the pollable is asked for */
+    int pending_fd; /* likewise */
+    atomic_bool pending;
+    uint32_t fork_generation;
+    sill__mutex lock;
+    struct slot *slots;
+    uint32_t slot_count;
+    uint32_t free_slot;
+};
+
+static int register_fd(int epoll, int fd, uint32_t events, uint64_t tag)
+{
+    struct epoll_event event = {.events = events, .data.u64 = tag};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+        return SILL_OK;
+    if (errno == ENOSPC)
+        return sill__fail_os_as(SILL_LIMIT, "epoll_ctl", errno,
+                                "This user may watch no more descriptors; "
+                                "/proc/sys/fs/epoll/max_user_watches says how many.");
+    return sill__fail_os("epoll_ctl", errno, "A descriptor cannot be waited on.");
+}
+
+static int make_epoll(int *out)
+{
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    if (fd < 0)
+        return sill__fail_os("epoll_create1", errno, "A wait set cannot be made.");
+    *out = fd;
+    return SILL_OK;
+}
+
+static int make_eventfd(int *out)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return sill__fail_os("eventfd", errno, "The wake-up of a wait set cannot be made.");
+    *out = fd;
+    return SILL_OK;
+}
+
+/* An eventfd's counter up or back to zero. It cannot overflow, and being zero already is fine. */
+static void event_set(int fd)
+{
+    uint64_t one = 1;
+    while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+static void event_clear(int fd)
+{
+    uint64_t value;
+    while (read(fd, &value, sizeof value) < 0 && errno == EINTR)
+        ;
+}
+
+int sill__wait_create(sill__wait **out)
+{
+    int status;
+    sill__wait *wait = sill__alloc_zeroed(sizeof *wait);
+    if (wait == NULL)
+        return sill__fail(SILL_NO_MEMORY, "There is no memory for a wait set.");
+    wait->epoll = wait->wake = wait->outer = wait->pending_fd = -1;
+    wait->free_slot = NO_SLOT;
+    wait->fork_generation = sill__fork_generation();
+    status = sill__mutex_init(&wait->lock);
+    if (status != SILL_OK) {
+        sill__free(wait);
+        return status;
+    }
+    if ((status = make_epoll(&wait->epoll)) != SILL_OK ||
+        (status = make_eventfd(&wait->wake)) != SILL_OK ||
+        (status = register_fd(wait->epoll, wait->wake, EPOLLIN, WAKE_TAG)) != SILL_OK) {
+        sill__wait_destroy(wait);
+        return status;
+    }
+    *out = wait;
+    return SILL_OK;
+}
+
+void sill__wait_destroy(sill__wait *wait)
+{
+    int all[] = {wait->outer, wait->pending_fd, wait->wake, wait->epoll};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i] >= 0)
+            close(all[i]);
+    sill__mutex_destroy(&wait->lock);
+    sill__free(wait->slots);
+    sill__free(wait);
+}
+
+/* ---- slots, under the lock ---- */
+
+static int slots_grow(sill__wait *wait)
+{
+    uint32_t count = wait->slot_count == 0 ? 8 : wait->slot_count * 2;
+    struct slot *slots = sill__realloc(wait->slots, count * sizeof *slots);
+    if (slots == NULL)
+        return sill__fail(SILL_NO_MEMORY, "There is no memory for a larger wait set.");
+    for (uint32_t i = wait->slot_count; i < count; i++)
+        slots[i] = (struct slot){.next_free = i + 1 < count ? i + 1 : NO_SLOT};
+    wait->free_slot = wait->slot_count;
+    wait->slots = slots;
+    wait->slot_count = count;
+    return SILL_OK;
+}
+
+static int slot_take(sill__wait *wait, unsigned events, void *key, sill__watch *out)
+{
+    int status = wait->free_slot == NO_SLOT ? slots_grow(wait) : SILL_OK;
+    if (status != SILL_OK)
+        return status;
+    struct slot *slot = &wait->slots[wait->free_slot];
+    *out = (sill__watch){wait, wait->free_slot, ++slot->generation};
+    wait->free_slot = slot->next_free;
+    slot->key = key;
+    slot->events = events;
+    return SILL_OK;
+}
+
+static void slot_give(sill__wait *wait, uint32_t index)
+{
+    struct slot *slot = &wait->slots[index];
+    slot->generation++;
+    slot->next_free = wait->free_slot;
+    wait->free_slot = index;
+}
+
+/* ---- watches ---- */
+
+int sill__watch_add(sill__watch *watch, sill__wait *wait, int fd, unsigned events, void *key)
+{
+    sill__watch made;
+    sill__lock(&wait->lock);
+    int status = slot_take(wait, events, key, &made);
+    sill__unlock(&wait->lock);
+    if (status != SILL_OK)
+        return status;
+
+    uint32_t mask = EPOLLET;
+    if (events & (SILL__READABLE | SILL__PEER_DEAD))
+        mask |= EPOLLIN | EPOLLRDHUP;
+    if (events & SILL__WRITABLE)
+        mask |= EPOLLOUT;
+    status = register_fd(wait->epoll, fd, mask, (uint64_t)made.generation << 32 | made.slot);
+    if (status != SILL_OK) {
+        sill__lock(&wait->lock);
+        slot_give(wait, made.slot);
+        sill__unlock(&wait->lock);
+        return status;
+    }
+    *watch = made;
+    return SILL_OK;
+}
+
+void sill__watch_remove(sill__watch *watch, int fd)
+{
+    sill__wait *wait = watch->wait;
+    if (wait == NULL)
+        return;
+    uint32_t index = watch->slot;
+    *watch = (sill__watch){0};
+    if (wait->fork_generation != sill__fork_generation())
+        return;
+    epoll_ctl(wait->epoll, EPOLL_CTL_DEL, fd, NULL);
+    sill__lock(&wait->lock);
+    slot_give(wait, index);
+    sill__unlock(&wait->lock);
+}
+
+void sill__watch_again(sill__watch *watch, unsigned events)
+{
+    (void)watch; /* epoll's edges need no arming */
+    (void)events;
+}
+
+/* ---- waiting ---- */
+
+static unsigned events_of(uint32_t mask, unsigned wanted)
+{
+    unsigned events = 0;
+    if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        events |= SILL__READABLE | SILL__PEER_DEAD;
+    if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        events |= SILL__WRITABLE;
+    return events & wanted;
+}
+
+/* Turns what epoll said into events of keys that are still watched; true if a wake-up was among
+ * it. */
+static bool translate(sill__wait *wait, const struct epoll_event *raw, int raw_count,
+                      struct sill__event *events, size_t *count)
+{
+    bool woken = false;
+    sill__lock(&wait->lock);
+    for (int i = 0; i < raw_count; i++) {
+        uint64_t tag = raw[i].data.u64;
+        if (tag == WAKE_TAG) {
+            event_clear(wait->wake);
+            woken = true;
+            continue;
+        }
+        const struct slot *slot = &wait->slots[(uint32_t)tag];
+        unsigned seen = events_of(raw[i].events, slot->events);
+        if (slot->generation == (uint32_t)(tag >> 32) && seen != 0)
+            events[(*count)++] = (struct sill__event){slot->key, seen};
+    }
+    sill__unlock(&wait->lock);
+    return woken;
+}
+
+int sill__wait_for(sill__wait *wait, int64_t deadline, struct sill__event *events, size_t capacity,
+                   size_t *count)
+{
+    struct epoll_event raw[BATCH];
+    int most = capacity < BATCH ? (int)capacity : BATCH;
+    *count = 0;
+    for (;;) {
+        int timeout = sill__timeout(deadline);
+        int got = epoll_wait(wait->epoll, raw, most, timeout);
+        if (got < 0 && errno != EINTR)
+            return sill__fail_os("epoll_wait", errno, "Waiting for channels failed.");
+        if (got > 0 && (translate(wait, raw, got, events, count) || *count > 0))
+            return SILL_OK;
+        if (got <= 0 && deadline != SILL__FOREVER && sill__now_ns() >= deadline)
+            return SILL_TIMEOUT;
+    }
+}
+
+void sill__wait_wake(sill__wait *wait)
+{
+    int saved = errno;
+    event_set(wait->wake);
+    errno = saved;
+}
+
+/* ---- foreign event loops ---- */
+
+int sill__wait_pollable(sill__wait *wait, sill_handle *out)
+{
+    int status = SILL_OK;
+    int outer = -1;
+    int pending = -1;
+    sill__lock(&wait->lock);
+    if (wait->outer < 0) {
+        if ((status = make_epoll(&outer)) != SILL_OK ||
+            (status = make_eventfd(&pending)) != SILL_OK ||
+            (status = register_fd(outer, wait->epoll, EPOLLIN, 0)) != SILL_OK ||
+            (status = register_fd(outer, pending, EPOLLIN, 1)) != SILL_OK)
+            goto fail;
+        if (atomic_load(&wait->pending))
+            event_set(pending);
+        wait->outer = outer;
+        wait->pending_fd = pending;
+    }
+    *out = wait->outer;
+    sill__unlock(&wait->lock);
+    return SILL_OK;
+
+fail:
+    sill__unlock(&wait->lock);
+    if (pending >= 0)
+        close(pending);
+    if (outer >= 0)
+        close(outer);
+    return status;
+}
+
+void sill__wait_pending(sill__wait *wait, bool pending)
+{
+    if (atomic_load_explicit(&wait->pending, memory_order_relaxed) == pending)
+        return;
+    sill__lock(&wait->lock);
+    if (atomic_exchange(&wait->pending, pending) != pending && wait->pending_fd >= 0) {
+        if (pending)
+            event_set(wait->pending_fd);
+        else
+            event_clear(wait->pending_fd);
+    }
+    sill__unlock(&wait->lock);
+}
+
+#endif
