@@ -49,6 +49,7 @@ const char *sill_version(void)
     return VERSION_TEXT(SILL_VERSION_MAJOR, SILL_VERSION_MINOR, SILL_VERSION_PATCH);
 }
 
+SILL__PRINTF(4, 0)
 static void set_error(int status, const char *call, int64_t code, const char *format, va_list args)
 {
     last_error.status = status;
