@@ -1,0 +1,211 @@
+/* hub.c - leader and followers over one wait set. See hub.h.
+ *
+ * No wake-up is lost: a thread checks what it waits for with the lock held and then either becomes
+ * the leader (events that come from then on are reported by the wait set, whose edges are sticky)
+ * or sleeps on the condition variable (whoever changes anything under the lock broadcasts). The
+ * leader broadcasts each time it returns from its sleep and when it leaves, so while anybody
+ * waits, somebody leads. A cancel may come without the lock, from a signal handler: it wakes the
+ * leader, which broadcasts.
+ */
+#include "hub.h"
+
+#include "memory.h"
+#include "process.h"
+#include "status.h"
+
+#define EVENTS_AT_ONCE 64
+
+int sill__hub_create(struct sill__hub **out)
+{
+    struct sill__hub *hub = sill__alloc_zeroed(sizeof *hub);
+    if (hub == NULL)
+        return sill__fail(SILL_NO_MEMORY, "no memory for a port");
+    int rc = sill__mutex_init(&hub->lock);
+    if (rc != 0)
+        goto fail_memory;
+    rc = sill__cond_init(&hub->cond);
+    if (rc != 0)
+        goto fail_mutex;
+    rc = sill__wait_create(&hub->wait);
+    if (rc != 0)
+        goto fail_cond;
+    hub->alarm = SILL__FOREVER;
+    hub->generation = sill__fork_generation();
+    atomic_init(&hub->references, 1);
+    *out = hub;
+    return 0;
+
+fail_cond:
+    sill__cond_destroy(&hub->cond);
+fail_mutex:
+    sill__mutex_destroy(&hub->lock);
+fail_memory:
+    sill__free(hub);
+    return rc;
+}
+
+void sill__hub_ref(struct sill__hub *hub)
+{
+    atomic_fetch_add_explicit(&hub->references, 1, memory_order_relaxed);
+}
+
+void sill__hub_unref(struct sill__hub *hub)
+{
+    /* acq_rel: what other threads did to the hub before their unref is seen by the one that frees */
+    if (atomic_fetch_sub_explicit(&hub->references, 1, memory_order_acq_rel) != 1)
+        return;
+    sill__wait_destroy(hub->wait);
+    if (sill__hub_is_ours(hub)) { /* a lock that a thread of the parent held stays held for ever */
+        sill__cond_destroy(&hub->cond);
+        sill__mutex_destroy(&hub->lock);
+    }
+    sill__free(hub);
+}
+
+bool sill__hub_is_ours(const struct sill__hub *hub)
+{
+    return hub->generation == sill__fork_generation();
+}
+
+void sill__hub_enter(struct sill__hub *hub)
+{
+    sill__lock(&hub->lock);
+}
+
+void sill__hub_leave(struct sill__hub *hub)
+{
+    if (hub->pollable)
+        sill__wait_pending(hub->wait, hub->first != NULL || hub->pending(hub));
+    if (hub->first != NULL && hub->waiting > 0) {
+        /* Work is left over and its edge is used up: the leader must not sleep on. */
+        if (hub->led)
+            sill__wait_wake(hub->wait);
+        else
+            sill__cond_broadcast(&hub->cond);
+    }
+    sill__unlock(&hub->lock);
+}
+
+void sill__hub_ready(struct sill__hub *hub, struct sill__source *source, unsigned events)
+{
+    source->events |= events;
+    if (source->queued)
+        return;
+    source->queued = true;
+    source->next = NULL;
+    if (hub->last != NULL)
+        hub->last->next = source;
+    else
+        hub->first = source;
+    hub->last = source;
+}
+
+void sill__hub_forget(struct sill__hub *hub, struct sill__source *source)
+{
+    struct sill__source **at = &hub->first, *before = NULL;
+    while (*at != NULL && *at != source) {
+        before = *at;
+        at = &(*at)->next;
+    }
+    if (*at == NULL)
+        return;
+    *at = source->next;
+    if (hub->last == source)
+        hub->last = before;
+    source->queued = false;
+    source->events = 0;
+}
+
+void sill__hub_changed(struct sill__hub *hub)
+{
+    if (hub->waiting > 0)
+        sill__cond_broadcast(&hub->cond);
+}
+
+/* Lets every source that is ready now work once. */
+static void take_turn(struct sill__hub *hub)
+{
+    size_t turns = 0;
+    for (struct sill__source *s = hub->first; s != NULL; s = s->next)
+        turns++;
+    for (; turns > 0 && hub->first != NULL; turns--) {
+        struct sill__source *source = hub->first;
+        unsigned events = source->events;
+        sill__hub_forget(hub, source); /* it may end itself */
+        unsigned left = source->work(source, events);
+        if (left != 0)
+            sill__hub_ready(hub, source, left);
+    }
+}
+
+/* Sleeps in the wait set until the deadline or the alarm, and notes what is reported. */
+static int lead(struct sill__hub *hub, int64_t deadline)
+{
+    struct sill__event events[EVENTS_AT_ONCE];
+    size_t count = 0;
+    hub->led = true;
+    int64_t until = hub->first != NULL ? 0 : sill__earlier(deadline, hub->alarm);
+    sill__unlock(&hub->lock);
+    int rc = sill__wait_for(hub->wait, until, events, EVENTS_AT_ONCE, &count);
+    sill__lock(&hub->lock);
+    hub->led = false;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        sill__hub_ready(hub, events[i].key, events[i].events);
+    sill__hub_changed(hub);
+    if (hub->alarm != SILL__FOREVER && hub->alarm <= sill__now_ns())
+        hub->on_alarm(hub);
+    return rc == SILL_TIMEOUT ? 0 : rc;
+}
+
+static int wait_step(struct sill__hub *hub, const struct sill__until *until, bool *looked)
+{
+    if (until->done(until->arg))
+        return 0;
+    if (until->cancels != NULL && atomic_load(until->cancels) != until->seen)
+        return sill__fail(SILL_CANCELED, "the waiting call was canceled");
+    if (hub->led) {
+        if (sill__cond_wait(&hub->cond, &hub->lock, until->deadline))
+            return SILL_AGAIN;
+        return until->done(until->arg) ? 0 : SILL_TIMEOUT;
+    }
+    if (hub->first != NULL) {
+        take_turn(hub);
+        sill__hub_changed(hub);
+        if (until->done(until->arg))
+            return 0;
+        /* Busy sources must not keep others' events, or the deadline, from being seen. */
+    }
+    if (*looked && until->deadline != SILL__FOREVER && until->deadline <= sill__now_ns())
+        return SILL_TIMEOUT;
+    *looked = true;
+    int rc = lead(hub, until->deadline);
+    return rc == 0 ? SILL_AGAIN : rc;
+}
+
+int sill__hub_wait(struct sill__hub *hub, const struct sill__until *until)
+{
+    bool looked = false;
+    int rc;
+    hub->waiting++;
+    do
+        rc = wait_step(hub, until, &looked);
+    while (rc == SILL_AGAIN);
+    hub->waiting--;
+    if (!hub->led)
+        sill__hub_changed(hub); /* somebody else must lead now */
+    return rc;
+}
+
+void sill__hub_cancel(struct sill__hub *hub, atomic_uint *cancels)
+{
+    atomic_fetch_add(cancels, 1);
+    sill__wait_wake(hub->wait);
+}
+
+int sill__hub_pollable(struct sill__hub *hub, sill_handle *out)
+{
+    int rc = sill__wait_pollable(hub->wait, out);
+    if (rc == 0)
+        hub->pollable = true;
+    return rc;
+}
