@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../channel.h"
 #include "../status.h"
 
 #if !defined(SO_PEERPIDFD) && !defined(__hppa__) && !defined(__sparc__)
@@ -80,4 +81,9 @@ int sill__unix_peer_alive(const sill_peer *peer, int pidfd)
     if (ready > 0)
         return 0;
     return ready == 0 && peer->exact ? 1 : -1;
+}
+
+bool sill__peer_trusted(const sill_peer *peer)
+{
+    return peer->uid == geteuid() || peer->uid == 0;
 }
