@@ -12,19 +12,22 @@
 struct sill__process {
     uint32_t pid;
     uint64_t start;     /* start time; unit of the OS, only compared for equality */
-    uint64_t pid_space; /* the pid namespace's inode; 0 where there is none */
+    uint64_t pid_space; /* Linux: made of the inodes of the pid namespace, in which the pid counts,
+                           and of the time namespace, in which the start counts; 0: not known */
     char boot[40];      /* boot id; "" where the OS drops all objects at shutdown by itself */
 };
 
 void sill__process_self(struct sill__process *out);
 
-/* Fills `out` for a living process `pid`; SILL_NOT_FOUND if there is none. */
+/* Fills `out` for a living process `pid` of our own pid namespace; SILL_NOT_FOUND if there is none,
+ * or if it has ended and was only not waited for yet. */
 int sill__process_of(uint32_t pid, struct sill__process *out);
 
-/* 1 alive, 0 certainly gone, -1 cannot be told from here (another pid namespace). */
+/* 1 alive, 0 certainly gone (its pid is free or another's, or it lived in another boot), -1 cannot
+ * be told from here (another pid namespace, no /proc). */
 int sill__process_alive(const struct sill__process *process);
 
-/* Changes in a forked child and nowhere else; compare with the value noted at an object's
+/* Changes in a child made by fork() and nowhere else; compare with the value noted at an object's
  * creation to tell that the object belongs to the parent. A plain load, cheap. */
 uint32_t sill__fork_generation(void);
 
