@@ -6,15 +6,22 @@
  * and is locked by the living process that stands behind it. From a record and its lock anyone can
  * tell stale from living:
  *
- *   locked, owner lives               living
- *   locked, owner provably dead       stale: a forked child merely inherited the lock
+ *   locked, a region                  living: its creator or another user has it open, and a forked
+ *                                     child that inherited the lock inherited the mapping as well
+ *   locked, a server that lives       living
+ *   locked, a server provably dead    stale: a forked child merely inherited the lock
  *                                     (POSIX; same boot and pid namespace, pid gone or reused)
  *   not locked                        the owner ended: stale, unless it says `kept`
- *   not locked, `kept`                a region that was meant to outlive its users
+ *   not locked, `kept`                a region that was meant to outlive its users; stale all the
+ *                                     same if it was made in an earlier boot of the system
  *
  * All creation and removal of records in a directory happens under one short directory lock, so
  * two processes cannot both take over the same stale name, and nobody judges a half-written
- * record. The directory lock is only ever held for a bounded number of file operations.
+ * record. The directory lock is only ever held for a bounded number of file operations; who
+ * cannot get it within seconds, since its holder was stopped, gets SILL_TIMEOUT.
+ *
+ * A file whose record is cut or damaged (a power failure) and that nobody locks counts as nobody's:
+ * it is taken over by the next claim.
  */
 #ifndef SILL__OWNER_H
 #define SILL__OWNER_H
@@ -39,9 +46,10 @@ struct sill__owner_info {
     char name[SILL__NAME_MAX + 1];
     struct sill__process process;
     uint64_t size;   /* regions: bytes of user data; servers: 0 */
-    int64_t created; /* seconds since 1970 */
+    int64_t created; /* seconds since 1970; claim puts the present time for 0 */
     char object[64]; /* what else is needed to find and remove the OS object, backend's own words:
-                        a socket's file name, a shm name, a SysV id; never a path to elsewhere */
+                        a socket's file name, a shm name, a SysV id; never a path to elsewhere:
+                        printable ASCII without blanks, '/' at most as its first byte */
     bool kept;       /* the object is meant to stay when nobody uses it */
 };
 
@@ -52,11 +60,20 @@ enum sill__owner_state { SILL__OWNER_LIVING, SILL__OWNER_STALE, SILL__OWNER_KEPT
 int sill__name_check(const char *name);
 
 /* The file name (no directory) under which `name` is kept: KIND.NAME, or for names over 64 bytes
- * their beginning and a hash. At most 96 bytes. */
+ * their beginning, '~' and a hash. At most 96 bytes. Where objects of other types lie in the same
+ * directory, their file names must not begin with one of the kinds' words and a '.'. */
 void sill__owner_file_name(enum sill__owner_kind kind, const char *name, char out[100]);
 
-/* Record text, pure functions. Parse: SILL_FOREIGN for what is not a record, SILL_VERSION for a
- * record of a later sill. Format: writes at most `size` bytes, returns the length. */
+/* "server", "region-posix", "region-sysv", "region-win32": the beginning of file names. */
+const char *sill__owner_kind_word(enum sill__owner_kind kind);
+
+/* Record text, pure functions. Every record is SILL__OWNER_TEXT bytes long, so that it can be
+ * rewritten in place, and ends with a checksum.
+ * Format: writes the record, 0 terminated, and returns its length; 0 if `size` is too small or
+ * `info` holds what a record may not. Parse: SILL_FOREIGN for what is not a record, SILL_VERSION
+ * for a record of a later sill, SILL__TORN for one that is cut or damaged; sets no last error. */
+#define SILL__OWNER_TEXT 1024
+#define SILL__TORN       (-100)
 size_t sill__owner_format(const struct sill__owner_info *info, char *out, size_t size);
 int sill__owner_parse(const char *text, size_t size, struct sill__owner_info *out);
 
@@ -70,33 +87,42 @@ typedef struct sill__owner sill__owner;
  * goes to `out`; LIMIT if it is longer. */
 int sill__runtime_directory(const char *directory, char *out, size_t size);
 
-/* Takes `info->kind` + `info->name` for this process: writes the record and locks it until
- * release (or death). A stale record is taken over; `*previous` (may be NULL) then says what
- * it said, so that the caller can remove the remains (kind 0 otherwise). EXISTS if the owner
- * lives, or if the record says `kept`. */
+/* Takes `info->kind` + `info->name` for this process (info->process is not read, it is who calls):
+ * writes the record and locks it until release (or death). A stale record is taken over;
+ * `*previous` (may be NULL) then says what it said, so that the caller can remove the remains
+ * (kind 0 otherwise). A process that is killed before it has removed them leaves them without a
+ * record: who can find them by `previous->object` alone calls sill__owner_remove_stale first.
+ * 0; EXISTS if the owner lives, or if the record says `kept`; DENIED; FOREIGN, VERSION; INVALID;
+ * TIMEOUT; NO_SPACE; LIMIT; NO_MEMORY; OS. */
 int sill__owner_claim(sill__owner **out, const char *directory, const struct sill__owner_info *info,
                       struct sill__owner_info *previous);
 
 /* Holds an existing record's lock shared, as one more user of the object behind it: the record
- * counts as living while any user holds it. NOT_FOUND, FOREIGN, VERSION. */
+ * counts as living while any user holds it. `info` gets the record. NOT_FOUND, FOREIGN, VERSION,
+ * DENIED (another user's); TIMEOUT; LIMIT; NO_MEMORY; OS. */
 int sill__owner_join(sill__owner **out, const char *directory, enum sill__owner_kind kind,
                      const char *name, struct sill__owner_info *info);
 
-/* Rewrites the record that this process claimed. */
+/* Rewrites the record that this process claimed or joined. The process and the time of creation
+ * stay as they are. */
 int sill__owner_update(sill__owner *owner, const struct sill__owner_info *info);
 
-/* Lets go of the lock; with `remove` the record's file goes too (if it is still ours). */
+/* Lets go of the lock; with `remove` the record's file goes too (if it is still ours). In a forked
+ * child it only frees memory and closes. */
 void sill__owner_release(sill__owner *owner, bool remove);
 
-/* Calls `each` for every record of the directory with its state; stops when it returns non-zero
- * and returns that. Foreign files are passed over. */
+/* Calls `each` for every record of the directory with its state, in the order of file names and
+ * without any lock; stops when it returns non-zero and returns that. What is no record, is damaged
+ * or another user's is passed over. */
 typedef int sill__owner_each(void *arg, const struct sill__owner_info *info,
                              enum sill__owner_state state);
 int sill__owner_list(const char *directory, sill__owner_each *each, void *arg);
 
 /* Under the directory lock: if the record is (still) stale, calls `remove_object` for what it
- * names and then removes the record. SILL_EXISTS if it is not stale, NOT_FOUND if it is gone. */
+ * names and then removes the record; but not if that failed with something else than NOT_FOUND,
+ * which is then returned. It must call nothing of this header. SILL_EXISTS if it is not stale, NOT_FOUND if it is gone. */
+typedef int sill__owner_remove(void *arg, const struct sill__owner_info *info);
 int sill__owner_remove_stale(const char *directory, enum sill__owner_kind kind, const char *name,
-                             int (*remove_object)(const struct sill__owner_info *info));
+                             sill__owner_remove *remove_object, void *arg);
 
 #endif

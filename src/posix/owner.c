@@ -1,0 +1,595 @@
+/* owner.c (POSIX) - owner records as files that their owners hold under flock. See owner.h.
+ *
+ * What holds here:
+ * - Every judgement and every change of a record happens under the directory's lock, so the
+ *   exclusive lock that a judgement tries for a moment meets nobody else who tries.
+ * - Owners and users hold the record's lock shared; "not locked" is "an exclusive one can be had".
+ * - A record appears under its name whole (written and locked as ".new", then linked) and is
+ *   rewritten in place by one write of its fixed length, with a checksum. So a kill or a full disk
+ *   at any moment leaves the old record, the new one, or ".new", which the next one removes.
+ * - A stale record is taken over in place: its file stays the same, and nothing else is lost.
+ */
+#include "owner.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "directory.h"
+#include "memory.h"
+#include "status.h"
+
+struct sill__owner {
+    int fd; /* the record, locked shared for as long as this lives */
+    uint32_t generation;
+    struct sill__owner_info info;
+    char file[100];
+    char directory[]; /* absolute path */
+};
+
+/* A record as it was found under the directory's lock. */
+struct found {
+    int fd;
+    int parsed; /* what sill__owner_parse said: OK, TORN, VERSION or FOREIGN */
+    bool locked;
+    struct sill__owner_info info; /* if parsed is OK */
+};
+
+/* ---- looking at a record ---- */
+
+static int open_record(const struct sill__directory *directory, const char *file, int *out)
+{
+    int fd = openat(directory->fd, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT)
+        return sill__fail_os("openat", errno, "There is no record %s in %s.", file,
+                             directory->path);
+    if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == EISDIR))
+        return sill__fail_os_as(SILL_DENIED, "openat", errno,
+                                "%s in %s is not a file, so sill did not make it.", file,
+                                directory->path);
+    if (fd < 0)
+        return sill__fail_os("openat", errno, "The record %s in %s cannot be opened.", file,
+                             directory->path);
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid()) {
+        *out = fd;
+        return SILL_OK;
+    }
+    close(fd);
+    return sill__fail(SILL_DENIED, "The record %s in %s belongs to another user, or is not a file.",
+                      file, directory->path);
+}
+
+static int read_record(int fd, const char *file, struct found *found)
+{
+    char text[SILL__OWNER_TEXT + 1]; /* one more, to notice a longer file */
+    size_t used = 0;
+    while (used < sizeof text) {
+        ssize_t got = pread(fd, text + used, sizeof text - used, (off_t)used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return sill__fail_os("pread", errno, "The record %s cannot be read.", file);
+        if (got == 0)
+            break;
+        used += (size_t)got;
+    }
+    found->parsed = sill__owner_parse(text, used, &found->info);
+    return SILL_OK;
+}
+
+/* Leaves the record unlocked by us. */
+static int look_for_lock(int fd, const char *file, bool *locked)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        flock(fd, LOCK_UN);
+        *locked = false;
+        return SILL_OK;
+    }
+    if (errno != EWOULDBLOCK)
+        return sill__fail_os("flock", errno, "The record %s cannot be locked.", file);
+    *locked = true;
+    return SILL_OK;
+}
+
+/* Opens and reads; the directory is locked. On success found->fd is open. */
+static int find_record(const struct sill__directory *directory, const char *file,
+                       struct found *found)
+{
+    int fd;
+    int status = open_record(directory, file, &fd);
+    if (status != SILL_OK)
+        return status;
+    memset(found, 0, sizeof *found);
+    status = read_record(fd, file, found);
+    if (status == SILL_OK)
+        status = look_for_lock(fd, file, &found->locked);
+    if (status != SILL_OK) {
+        close(fd);
+        return status;
+    }
+    found->fd = fd;
+    return SILL_OK;
+}
+
+static bool other_boot(const struct sill__process *process)
+{
+    struct sill__process self;
+    sill__process_self(&self);
+    return self.boot[0] != '\0' && process->boot[0] != '\0' &&
+           strcmp(self.boot, process->boot) != 0;
+}
+
+/* The table in owner.h. A lock that is held across another boot is held on another machine. */
+static enum sill__owner_state judge(const struct found *found)
+{
+    const struct sill__owner_info *info = &found->info;
+    if (found->parsed != SILL_OK)
+        return found->locked ? SILL__OWNER_LIVING : SILL__OWNER_STALE;
+    if (!found->locked)
+        return info->kept && !other_boot(&info->process) ? SILL__OWNER_KEPT : SILL__OWNER_STALE;
+    if (info->kind == SILL__OWNER_SERVER && !other_boot(&info->process) &&
+        sill__process_alive(&info->process) == 0)
+        return SILL__OWNER_STALE;
+    return SILL__OWNER_LIVING;
+}
+
+/* ---- writing one ---- */
+
+static int write_record(int fd, const char *file, const struct sill__owner_info *info)
+{
+    char text[SILL__OWNER_TEXT + 1];
+    size_t length = sill__owner_format(info, text, sizeof text);
+    if (length == 0)
+        return sill__fail(SILL_INVALID, "The record of \"%s\" cannot be written as text.",
+                          info->name);
+    ssize_t wrote;
+    do
+        wrote = pwrite(fd, text, length, 0);
+    while (wrote < 0 && errno == EINTR);
+    if (wrote < 0)
+        return sill__fail_os("pwrite", errno, "The record %s cannot be written.", file);
+    if ((size_t)wrote != length)
+        return sill__fail(SILL_NO_SPACE, "The file system is too full for the record %s.", file);
+    return SILL_OK;
+}
+
+static int hold(int fd, const char *file)
+{
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0)
+        return sill__fail_os("flock", errno, "The record %s cannot be locked.", file);
+    return SILL_OK;
+}
+
+/* Gives the file its name, if that is free. Where there are no links it is moved, which is safe
+ * since nobody else may write in such a directory without its lock. */
+static int appear(const struct sill__directory *directory, const char *from, const char *file)
+{
+    if (linkat(directory->fd, from, directory->fd, file, 0) == 0)
+        return SILL_OK;
+    if (errno == EEXIST)
+        return sill__fail_os("linkat", errno, "%s has just been made by somebody else.", file);
+    if (directory->uid == geteuid() && renameat(directory->fd, from, directory->fd, file) == 0)
+        return SILL_OK;
+    return sill__fail_os("linkat", errno, "The record %s cannot be put into %s.", file,
+                         directory->path);
+}
+
+/* Makes a record where there is none: never seen but whole and locked. */
+static int make_record(const struct sill__directory *directory, const char *file,
+                       const struct sill__owner_info *info, int *out)
+{
+    char temporary[SILL__DIRECTORY_NAME];
+    sill__directory_own_name(directory, ".new", temporary);
+    unlinkat(directory->fd, temporary, 0); /* of one who was killed here */
+    int fd =
+        openat(directory->fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return sill__fail_os("openat", errno, "A file cannot be made in %s.", directory->path);
+    int status = write_record(fd, file, info);
+    if (status == SILL_OK)
+        status = hold(fd, file);
+    if (status == SILL_OK)
+        status = appear(directory, temporary, file);
+    unlinkat(directory->fd, temporary, 0);
+    if (status != SILL_OK) {
+        close(fd);
+        return status;
+    }
+    *out = fd;
+    return SILL_OK;
+}
+
+/* ---- claiming ---- */
+
+static int still_owned(const struct found *found, const struct sill__owner_info *info)
+{
+    const char *what = info->kind == SILL__OWNER_SERVER ? "server" : "region";
+    if (found->parsed == SILL_OK && judge(found) == SILL__OWNER_KEPT)
+        return sill__fail(SILL_EXISTS, "The %s \"%s\" exists: it was made to be kept.", what,
+                          info->name);
+    if (found->parsed == SILL_OK)
+        return sill__fail(SILL_EXISTS,
+                          "The %s \"%s\" exists: process %u made it, and it is in use.", what,
+                          info->name, (unsigned)found->info.process.pid);
+    return sill__fail(SILL_EXISTS, "The %s \"%s\" exists, and it is in use.", what, info->name);
+}
+
+/* Rewrites a record that nobody stands behind. A short write cannot be taken back, but then the
+ * checksum says so, and a damaged record is nobody's. */
+static int take_over(const struct found *found, const char *file,
+                     const struct sill__owner_info *info)
+{
+    if (found->parsed == SILL_FOREIGN)
+        return sill__fail(SILL_FOREIGN, "The file %s was not made by sill; it is left alone.",
+                          file);
+    if (found->parsed == SILL_VERSION && !found->locked)
+        return sill__fail(SILL_VERSION,
+                          "The record %s was written by a later sill; it is left alone.", file);
+    if (judge(found) != SILL__OWNER_STALE)
+        return still_owned(found, info);
+    if (found->parsed == SILL_OK && strcmp(found->info.name, info->name) != 0)
+        return sill__fail(SILL_EXISTS, "The file name of \"%s\" is taken by \"%.40s\".", info->name,
+                          found->info.name);
+    int status = hold(found->fd, file);
+    return status == SILL_OK ? write_record(found->fd, file, info) : status;
+}
+
+/* With the directory locked: makes the record or takes it over. */
+static int claim_locked(const struct sill__directory *directory, sill__owner *owner,
+                        struct sill__owner_info *previous)
+{
+    struct found found;
+    int status = find_record(directory, owner->file, &found);
+    if (status == SILL_NOT_FOUND)
+        return make_record(directory, owner->file, &owner->info, &owner->fd);
+    if (status != SILL_OK)
+        return status;
+    status = take_over(&found, owner->file, &owner->info);
+    if (status != SILL_OK) {
+        close(found.fd);
+        return status;
+    }
+    if (previous != NULL && found.parsed == SILL_OK)
+        *previous = found.info;
+    owner->fd = found.fd;
+    return SILL_OK;
+}
+
+static sill__owner *new_owner(const struct sill__directory *directory, enum sill__owner_kind kind,
+                              const char *name)
+{
+    size_t length = strlen(directory->path);
+    sill__owner *owner = sill__alloc_zeroed(sizeof *owner + length + 1);
+    if (owner == NULL) {
+        sill__fail(SILL_NO_MEMORY, "Out of memory.");
+        return NULL;
+    }
+    owner->fd = -1;
+    owner->generation = sill__fork_generation();
+    memcpy(owner->directory, directory->path, length + 1);
+    sill__owner_file_name(kind, name, owner->file);
+    return owner;
+}
+
+int sill__owner_claim(sill__owner **out, const char *directory, const struct sill__owner_info *info,
+                      struct sill__owner_info *previous)
+{
+    struct sill__directory opened;
+    int status = sill__directory_open(&opened, directory);
+    if (status != SILL_OK)
+        return status;
+    struct sill__owner_info before;
+    memset(&before, 0, sizeof before);
+    sill__owner *owner = new_owner(&opened, info->kind, info->name);
+    status = SILL_NO_MEMORY;
+    if (owner == NULL)
+        goto done;
+    owner->info = *info;
+    sill__process_self(&owner->info.process);
+    if (owner->info.created == 0)
+        owner->info.created = (int64_t)time(NULL);
+    status = sill__directory_lock(&opened);
+    if (status != SILL_OK)
+        goto done;
+    status = claim_locked(&opened, owner, &before);
+    sill__directory_unlock(&opened);
+done:
+    sill__directory_close(&opened);
+    if (status != SILL_OK) {
+        sill__free(owner);
+        return status;
+    }
+    if (previous != NULL)
+        *previous = before;
+    *out = owner;
+    return SILL_OK;
+}
+
+/* ---- joining ---- */
+
+static int join_locked(const struct sill__directory *directory, sill__owner *owner,
+                       const char *name)
+{
+    struct found found;
+    int status = find_record(directory, owner->file, &found);
+    if (status != SILL_OK)
+        return status;
+    if (found.parsed == SILL_FOREIGN)
+        status = sill__fail(SILL_FOREIGN, "The file %s was not made by sill.", owner->file);
+    else if (found.parsed == SILL_VERSION)
+        status =
+            sill__fail(SILL_VERSION, "The record %s was written by a later sill.", owner->file);
+    else if (found.parsed != SILL_OK || strcmp(found.info.name, name) != 0)
+        status = sill__fail(SILL_NOT_FOUND, "There is no record of \"%s\".", name);
+    else
+        status = hold(found.fd, owner->file);
+    if (status != SILL_OK) {
+        close(found.fd);
+        return status;
+    }
+    owner->fd = found.fd;
+    owner->info = found.info;
+    return SILL_OK;
+}
+
+int sill__owner_join(sill__owner **out, const char *directory, enum sill__owner_kind kind,
+                     const char *name, struct sill__owner_info *info)
+{
+    struct sill__directory opened;
+    int status = sill__directory_open(&opened, directory);
+    if (status != SILL_OK)
+        return status;
+    sill__owner *owner = new_owner(&opened, kind, name);
+    status = SILL_NO_MEMORY;
+    if (owner == NULL)
+        goto done;
+    status = sill__directory_lock(&opened);
+    if (status != SILL_OK)
+        goto done;
+    status = join_locked(&opened, owner, name);
+    sill__directory_unlock(&opened);
+done:
+    sill__directory_close(&opened);
+    if (status != SILL_OK) {
+        sill__free(owner);
+        return status;
+    }
+    *info = owner->info;
+    *out = owner;
+    return SILL_OK;
+}
+
+/* ---- holding and letting go ---- */
+
+int sill__owner_update(sill__owner *owner, const struct sill__owner_info *info)
+{
+    if (owner->generation != sill__fork_generation())
+        return sill__fail(SILL_INVALID, "The record of \"%s\" belongs to the parent process.",
+                          owner->info.name);
+    struct sill__owner_info changed = owner->info;
+    changed.size = info->size;
+    changed.kept = info->kept;
+    memcpy(changed.object, info->object, sizeof changed.object);
+    struct sill__directory opened;
+    int status = sill__directory_open(&opened, owner->directory);
+    if (status != SILL_OK)
+        return status;
+    status = sill__directory_lock(&opened);
+    if (status == SILL_OK) {
+        status = write_record(owner->fd, owner->file, &changed);
+        sill__directory_unlock(&opened);
+    }
+    sill__directory_close(&opened);
+    if (status == SILL_OK)
+        owner->info = changed;
+    return status;
+}
+
+/* Removes the record's file if it is the one that we hold. Without the lock (out of descriptors,
+ * its holder stopped) it is tried all the same: as long as we live and hold our record, nobody
+ * takes it over. */
+static void remove_file(const sill__owner *owner)
+{
+    struct sill__directory opened;
+    if (sill__directory_open(&opened, owner->directory) != SILL_OK)
+        opened.fd = -1;
+    bool locked = opened.fd >= 0 && sill__directory_lock(&opened) == SILL_OK;
+    char path[sizeof opened.path + sizeof owner->file + 1];
+    snprintf(path, sizeof path, "%s/%s", owner->directory, owner->file);
+    struct stat mine, found;
+    if (fstat(owner->fd, &mine) == 0 && lstat(path, &found) == 0 && mine.st_dev == found.st_dev &&
+        mine.st_ino == found.st_ino)
+        unlink(path);
+    if (locked)
+        sill__directory_unlock(&opened);
+    if (opened.fd >= 0)
+        sill__directory_close(&opened);
+}
+
+void sill__owner_release(sill__owner *owner, bool remove)
+{
+    if (owner == NULL)
+        return;
+    if (owner->generation == sill__fork_generation()) {
+        if (remove)
+            remove_file(owner);
+        /* A forked child shares a server's lock for no reason, a region's with its mapping. */
+        if (owner->info.kind == SILL__OWNER_SERVER)
+            flock(owner->fd, LOCK_UN);
+    }
+    close(owner->fd);
+    sill__free(owner);
+}
+
+/* ---- all of them ---- */
+
+struct names {
+    char (*at)[100];
+    size_t count, room;
+};
+
+static bool looks_like_record(const char *file)
+{
+    if (strlen(file) >= 100)
+        return false;
+    for (int kind = SILL__OWNER_SERVER; kind <= SILL__OWNER_REGION_WIN32; kind++) {
+        const char *word = sill__owner_kind_word((enum sill__owner_kind)kind);
+        size_t length = strlen(word);
+        if (strncmp(file, word, length) == 0 && file[length] == '.')
+            return true;
+    }
+    return false;
+}
+
+static int add_name(struct names *names, const char *file)
+{
+    if (names->count == names->room) {
+        size_t room = names->room == 0 ? 32 : names->room * 2;
+        void *at = sill__realloc(names->at, room * sizeof *names->at);
+        if (at == NULL)
+            return sill__fail(SILL_NO_MEMORY, "Out of memory.");
+        names->at = at;
+        names->room = room;
+    }
+    snprintf(names->at[names->count++], sizeof *names->at, "%s", file);
+    return SILL_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int collect_names(const struct sill__directory *directory, struct names *names)
+{
+    int fd = openat(directory->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+    if (stream == NULL) {
+        int code = errno;
+        if (fd >= 0)
+            close(fd);
+        return sill__fail_os("fdopendir", code, "The directory %s cannot be read.",
+                             directory->path);
+    }
+    int status = SILL_OK;
+    for (;;) {
+        errno = 0;
+        struct dirent *entry = readdir(stream);
+        if (entry == NULL && errno != 0)
+            status = sill__fail_os("readdir", errno, "The directory %s cannot be read.",
+                                   directory->path);
+        if (entry == NULL || status != SILL_OK)
+            break;
+        if (looks_like_record(entry->d_name))
+            status = add_name(names, entry->d_name);
+    }
+    closedir(stream);
+    if (status == SILL_OK && names->count > 0)
+        qsort(names->at, names->count, sizeof *names->at, compare_names);
+    return status;
+}
+
+/* One record with its state. NOT_FOUND for everything that a list passes over. */
+static int look_at(struct sill__directory *directory, const char *file,
+                   struct sill__owner_info *info, enum sill__owner_state *state)
+{
+    struct stat st;
+    if (fstatat(directory->fd, file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
+        st.st_uid != geteuid())
+        return SILL_NOT_FOUND;
+    int status = sill__directory_lock(directory);
+    if (status != SILL_OK)
+        return status;
+    struct found found;
+    status = find_record(directory, file, &found);
+    if (status == SILL_OK) {
+        *info = found.info;
+        *state = judge(&found);
+        close(found.fd);
+    }
+    sill__directory_unlock(directory);
+    if (status == SILL_DENIED || (status == SILL_OK && found.parsed != SILL_OK))
+        return SILL_NOT_FOUND;
+    if (status != SILL_OK)
+        return status;
+    char expected[100];
+    sill__owner_file_name(info->kind, info->name, expected);
+    return strcmp(expected, file) == 0 ? SILL_OK : SILL_NOT_FOUND;
+}
+
+int sill__owner_list(const char *directory, sill__owner_each *each, void *arg)
+{
+    struct sill__directory opened;
+    int status = sill__directory_open(&opened, directory);
+    if (status != SILL_OK)
+        return status;
+    struct names names = {NULL, 0, 0};
+    status = collect_names(&opened, &names);
+    for (size_t i = 0; status == SILL_OK && i < names.count; i++) {
+        struct sill__owner_info info;
+        enum sill__owner_state state;
+        status = look_at(&opened, names.at[i], &info, &state);
+        if (status == SILL_OK)
+            status = each(arg, &info, state);
+        else if (status == SILL_NOT_FOUND)
+            status = SILL_OK;
+    }
+    sill__free(names.at);
+    sill__directory_close(&opened);
+    return status;
+}
+
+/* NOT_FOUND means that nothing is left to remove: of the object, or of the record. */
+static int remove_found(const struct sill__directory *directory, const char *file,
+                        const struct found *found, sill__owner_remove *remove_object, void *arg)
+{
+    if (judge(found) != SILL__OWNER_STALE)
+        return still_owned(found, &found->info);
+    int status = remove_object(arg, &found->info);
+    if (status != SILL_OK && status != SILL_NOT_FOUND)
+        return status;
+    if (unlinkat(directory->fd, file, 0) != 0 && errno != ENOENT)
+        return sill__fail_os("unlinkat", errno, "The record %s cannot be removed.", file);
+    return SILL_OK;
+}
+
+static int remove_locked(const struct sill__directory *directory, const char *file,
+                         const char *name, sill__owner_remove *remove_object, void *arg)
+{
+    struct found found;
+    int status = find_record(directory, file, &found);
+    if (status != SILL_OK)
+        return status;
+    if (found.parsed == SILL_OK && strcmp(found.info.name, name) == 0)
+        status = remove_found(directory, file, &found, remove_object, arg);
+    else
+        status = sill__fail(SILL_NOT_FOUND, "There is no record of \"%s\".", name);
+    close(found.fd);
+    return status;
+}
+
+int sill__owner_remove_stale(const char *directory, enum sill__owner_kind kind, const char *name,
+                             sill__owner_remove *remove_object, void *arg)
+{
+    char file[100];
+    sill__owner_file_name(kind, name, file);
+    struct sill__directory opened;
+    int status = sill__directory_open(&opened, directory);
+    if (status != SILL_OK)
+        return status;
+    status = sill__directory_lock(&opened);
+    if (status == SILL_OK) {
+        status = remove_locked(&opened, file, name, remove_object, arg);
+        sill__directory_unlock(&opened);
+    }
+    sill__directory_close(&opened);
+    return status;
+}
