@@ -120,7 +120,8 @@ int sill__owner_list(const char *directory, sill__owner_each *each, void *arg);
 
 /* Under the directory lock: if the record is (still) stale, calls `remove_object` for what it
  * names and then removes the record; but not if that failed with something else than NOT_FOUND,
- * which is then returned. It must call nothing of this header. SILL_EXISTS if it is not stale, NOT_FOUND if it is gone. */
+ * which is then returned. It must call nothing of this header. SILL_EXISTS if it is not stale,
+ * NOT_FOUND if it is gone. */
 typedef int sill__owner_remove(void *arg, const struct sill__owner_info *info);
 int sill__owner_remove_stale(const char *directory, enum sill__owner_kind kind, const char *name,
                              sill__owner_remove *remove_object, void *arg);
