@@ -8,7 +8,9 @@
  *      on Windows %APPDATA%\sill\policy.json;
  *   4. the system's: /etc/sill/policy.json; on Windows %PROGRAMDATA%\sill\policy.json;
  *   5. none: the defaults.
- * A file of 1 or 2 that does not exist is an error; one of 3 or 4 is passed over.
+ * A file of 1 or 2 that does not exist is an error; one of 3 or 4 is passed over. The first file
+ * found is the whole policy: files are not merged. A variable that is empty counts as not set; in a
+ * process that runs with more rights than its user has (set-user-ID), the environment is ignored.
  */
 #ifndef SILL_POLICY_H
 #define SILL_POLICY_H
@@ -41,15 +43,19 @@ enum sill_path {
 SILL_API const char *sill_path_name(int path);
 SILL_API int sill_path_parse(const char *text);
 
+/* Ranges and defaults: docs/policy.schema.json. A 0 is a 0 here, not a default: fill a policy with
+ * sill_policy_defaults, load or parse, then change it. inline_max < mapped_min; inline_max <=
+ * ring_size / 4; segment_size <= mapped_max; mapped_min <= the largest segment. */
 typedef struct sill_policy {
     size_t struct_size;    /* set by SILL_POLICY_INIT */
-    uint64_t inline_max;   /* largest message for the ring, bytes */
-    uint64_t mapped_min;   /* smallest message that is mapped, bytes: the sill */
+    uint64_t inline_max;   /* largest message for the ring, bytes; 0: only empty ones */
+    uint64_t mapped_min;   /* smallest message that is mapped, bytes: the sill. What lies between
+                              inline_max and mapped_min goes over the channel. */
     uint64_t segment_size; /* bytes of an ordinary segment, a power of two; a larger message gets
                               a segment of its own size, rounded up to a power of two */
     uint64_t segments_max; /* segments that one side of a connection may hold at once */
     uint64_t mapped_max;   /* bytes that one side of a connection may hold in segments; a message
-                              larger than this goes in rounds */
+                              whose segment would be larger than this goes in rounds */
     uint64_t ring_size;    /* bytes of one side's ring, a power of two */
     uint64_t spin_ns;      /* how long a receiver looks before it sleeps, nanoseconds */
     int path;              /* enum sill_path: AUTO, or the one path to use wherever possible */
@@ -62,7 +68,7 @@ enum sill_policy_can {
     SILL_CAN_MAP = 2     /* both sides can map memory of the other */
 };
 
-/* Sets every field to its default. 0 or INVALID. */
+/* Sets every field to its default. 0, or INVALID (as all of these) if struct_size is not set. */
 SILL_API int sill_policy_defaults(sill_policy *policy);
 
 /* Checks each field's range and that they do not contradict each other. 0, or INVALID with a
@@ -70,30 +76,40 @@ SILL_API int sill_policy_defaults(sill_policy *policy);
 SILL_API int sill_policy_validate(const sill_policy *policy);
 
 /* The path of a message of `size` bytes on a connection that `can` do what it can: pure, no I/O,
- * no state, any thread. A forced path is taken if the connection can and the size allows it;
- * otherwise the next best (inline, mapped, rounds, channel). `reason` (may be NULL) is set to a
- * static sentence. Never AUTO. */
+ * no state, any thread. `policy` has been validated. The rules, the first that fits:
+ *   a forced path: it, if the connection can and the size allows it, whatever mapped_min says;
+ *       else the first of inline, mapped, rounds, channel that is possible;
+ *   up to inline_max, and there are rings: inline;
+ *   less than mapped_min, or nothing can be mapped: channel;
+ *   its segment, a power of two, is at most mapped_max: mapped;
+ *   else: rounds.
+ * An empty message is never mapped. `reason` (may be NULL) is set to a static sentence. Never
+ * AUTO. */
 SILL_API int sill_policy_pick(const sill_policy *policy, uint64_t size, unsigned can,
                               const char **reason);
 
 /* Loads the policy that is in force: see the order above; `file` may be NULL. `source` (may be
  * NULL) gets the path of the file that was read, or "" for the defaults, cut to `source_size`.
  * Keys that the file does not name have their defaults. 0; NOT_FOUND; DENIED; INVALID (the
- * sentence names file, line, column, key and what is allowed); TOO_BIG (over 1 MiB); NO_MEMORY;
- * OS. Reads a file: may block as files do. */
+ * sentence begins with FILE:LINE:COLUMN and names the key and what is allowed); TOO_BIG (over
+ * 1 MiB); NO_MEMORY; OS. On failure `policy` is as it was. Reads a file: may block as files do. */
 SILL_API int sill_policy_load(sill_policy *policy, const char *file, char *source,
                               size_t source_size);
 
-/* The same from memory; `name` stands for the file in sentences. */
+/* The same from memory; `name` stands for the file in sentences (NULL: "policy"). INVALID,
+ * TOO_BIG, NO_MEMORY; `policy` is then as it was. Does not block. */
 SILL_API int sill_policy_parse(sill_policy *policy, const char *text, size_t size,
                                const char *name);
 
 /* Writes a policy file, with every key, through a temporary file that replaces the old one at
  * once, so that a reader sees the old or the new and a full disk loses nothing. NULL for the
- * user's own file (3 above), whose folder is made. 0; DENIED; NO_SPACE; NO_MEMORY; OS. */
+ * user's own file (3 above), whose folder is made. A symbolic link is followed. 0; INVALID (the
+ * policy; or what has that name is no regular file); NOT_FOUND (no such folder, or NULL and the
+ * environment names no home); DENIED; NO_SPACE; NO_MEMORY; OS. */
 SILL_API int sill_policy_save(const sill_policy *policy, const char *file);
 
-/* The policy as JSON text, with a final newline. *text is freed with sill_policy_free_text. */
+/* The policy as JSON text, with a final newline. *text is freed with sill_policy_free_text. 0,
+ * INVALID, NO_MEMORY. */
 SILL_API int sill_policy_format(const sill_policy *policy, char **text);
 SILL_API void sill_policy_free_text(char *text);
 
