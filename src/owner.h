@@ -126,4 +126,9 @@ typedef int sill__owner_remove(void *arg, const struct sill__owner_info *info);
 int sill__owner_remove_stale(const char *directory, enum sill__owner_kind kind, const char *name,
                              sill__owner_remove *remove_object, void *arg);
 
+/* The same whatever the record's state: the name goes although others use what is behind it, which
+ * they keep. Only for regions of kinds that persist; UNSUPPORTED where a system has none. */
+int sill__owner_remove_any(const char *directory, enum sill__owner_kind kind, const char *name,
+                           sill__owner_remove *remove_object, void *arg);
+
 #endif

@@ -91,3 +91,8 @@ int sill__fail_os_as(int status, const char *call, int64_t code, const char *for
     va_end(args);
     return status;
 }
+
+void sill__error_restore(const sill_error *error)
+{
+    last_error = *error;
+}

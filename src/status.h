@@ -28,6 +28,9 @@ int sill__fail_os(const char *call, int64_t code, const char *format, ...) SILL_
 int sill__fail_os_as(int status, const char *call, int64_t code, const char *format, ...)
     SILL__PRINTF(4, 5);
 
+/* Puts back what sill_last_error() said before a clean-up, whose own failures are of no interest. */
+void sill__error_restore(const sill_error *error);
+
 /* One file per OS: a native code as a status (SILL_OS where nothing fits), and as text. */
 int sill__os_status(int64_t code);
 void sill__os_text(int64_t code, char *out, unsigned size);

@@ -549,9 +549,10 @@ int sill__owner_list(const char *directory, sill__owner_each *each, void *arg)
 
 /* NOT_FOUND means that nothing is left to remove: of the object, or of the record. */
 static int remove_found(const struct sill__directory *directory, const char *file,
-                        const struct found *found, sill__owner_remove *remove_object, void *arg)
+                        const struct found *found, bool any, sill__owner_remove *remove_object,
+                        void *arg)
 {
-    if (judge(found) != SILL__OWNER_STALE)
+    if (!any && judge(found) != SILL__OWNER_STALE)
         return still_owned(found, &found->info);
     int status = remove_object(arg, &found->info);
     if (status != SILL_OK && status != SILL_NOT_FOUND)
@@ -562,22 +563,22 @@ static int remove_found(const struct sill__directory *directory, const char *fil
 }
 
 static int remove_locked(const struct sill__directory *directory, const char *file,
-                         const char *name, sill__owner_remove *remove_object, void *arg)
+                         const char *name, bool any, sill__owner_remove *remove_object, void *arg)
 {
     struct found found;
     int status = find_record(directory, file, &found);
     if (status != SILL_OK)
         return status;
     if (found.parsed == SILL_OK && strcmp(found.info.name, name) == 0)
-        status = remove_found(directory, file, &found, remove_object, arg);
+        status = remove_found(directory, file, &found, any, remove_object, arg);
     else
         status = sill__fail(SILL_NOT_FOUND, "There is no record of \"%s\".", name);
     close(found.fd);
     return status;
 }
 
-int sill__owner_remove_stale(const char *directory, enum sill__owner_kind kind, const char *name,
-                             sill__owner_remove *remove_object, void *arg)
+static int remove_record(const char *directory, enum sill__owner_kind kind, const char *name,
+                         bool any, sill__owner_remove *remove_object, void *arg)
 {
     char file[100];
     sill__owner_file_name(kind, name, file);
@@ -587,9 +588,21 @@ int sill__owner_remove_stale(const char *directory, enum sill__owner_kind kind, 
         return status;
     status = sill__directory_lock(&opened);
     if (status == SILL_OK) {
-        status = remove_locked(&opened, file, name, remove_object, arg);
+        status = remove_locked(&opened, file, name, any, remove_object, arg);
         sill__directory_unlock(&opened);
     }
     sill__directory_close(&opened);
     return status;
+}
+
+int sill__owner_remove_stale(const char *directory, enum sill__owner_kind kind, const char *name,
+                             sill__owner_remove *remove_object, void *arg)
+{
+    return remove_record(directory, kind, name, false, remove_object, arg);
+}
+
+int sill__owner_remove_any(const char *directory, enum sill__owner_kind kind, const char *name,
+                           sill__owner_remove *remove_object, void *arg)
+{
+    return remove_record(directory, kind, name, true, remove_object, arg);
 }
