@@ -14,7 +14,8 @@
 int sill__mutex_init(sill__mutex *mutex)
 {
     int code = pthread_mutex_init(mutex, NULL);
-    return code == 0 ? SILL_OK : sill__fail_os("pthread_mutex_init", code, "A lock cannot be made.");
+    return code == 0 ? SILL_OK
+                     : sill__fail_os("pthread_mutex_init", code, "A lock cannot be made.");
 }
 
 void sill__mutex_destroy(sill__mutex *mutex)
@@ -42,9 +43,9 @@ int sill__cond_init(sill__cond *cond)
             code = pthread_cond_init(cond, &attributes);
         pthread_condattr_destroy(&attributes);
     }
-    return code == 0 ? SILL_OK
-                     : sill__fail_os("pthread_cond_init", code,
-                                     "A condition variable cannot be made.");
+    return code == 0
+               ? SILL_OK
+               : sill__fail_os("pthread_cond_init", code, "A condition variable cannot be made.");
 }
 
 void sill__cond_destroy(sill__cond *cond)

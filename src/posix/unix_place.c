@@ -33,8 +33,7 @@ int sill__unix_file_open(struct sill__unix_file *out, const struct sill__place *
                           place->name);
     file.directory = open(place->directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (file.directory < 0)
-        return sill__fail_os("open", errno, "The directory %s cannot be opened.",
-                             place->directory);
+        return sill__fail_os("open", errno, "The directory %s cannot be opened.", place->directory);
     *out = file;
     return SILL_OK;
 }
@@ -100,9 +99,8 @@ static bool direct_address(struct sockaddr_un *address, const struct sill__unix_
 static bool proc_address(struct sockaddr_un *address, const struct sill__unix_file *file)
 {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    return address_set(address,
-                       snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s",
-                                file->directory, file->name));
+    return address_set(address, snprintf(address->sun_path, sizeof address->sun_path,
+                                         "/proc/self/fd/%d/%s", file->directory, file->name));
 }
 
 int sill__unix_file_bind(const struct sill__unix_file *file, const struct sill__place *place,
@@ -197,8 +195,8 @@ int sill__unix_file_connect(const struct sill__unix_file *file, const struct sil
         return connect_failed(errno, file, place);
     int status = fstat(pin, &info) == 0
                      ? check_socket(&info, file, place)
-                     : sill__fail_os("fstat", errno, "%s/%s cannot be looked at.",
-                                     place->directory, file->name);
+                     : sill__fail_os("fstat", errno, "%s/%s cannot be looked at.", place->directory,
+                                     file->name);
     if (status == SILL_OK) {
         snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", pin);
         int code = connect_until(fd, &address, deadline);

@@ -141,8 +141,7 @@ static void unix_unlisten(sill__listen *listen, bool remove)
     struct unix_listen *made = listen_of(listen);
     struct stat info;
     unix_unwatch_listen(listen);
-    if (remove &&
-        fstatat(made->file.directory, made->file.name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (remove && fstatat(made->file.directory, made->file.name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
         info.st_dev == made->device && info.st_ino == made->inode)
         unlinkat(made->file.directory, made->file.name, 0);
     close(made->fd);
@@ -299,8 +298,8 @@ union control {
     struct cmsghdr align;
 };
 
-static void control_fill(struct msghdr *message, union control *control,
-                         const sill_handle *handles, unsigned count)
+static void control_fill(struct msghdr *message, union control *control, const sill_handle *handles,
+                         unsigned count)
 {
     int fds[SILL_HANDLES_MAX];
     for (unsigned i = 0; i < count; i++)

@@ -268,8 +268,8 @@ static void many_are_reported(void **state)
     for (unsigned i = 0; i < MANY; i++)
         send_byte(&pairs[i]);
     while (left > 0) { /* a few at a time: what did not fit comes with the next call */
-        support_ok(sill__wait_for(wait, sill__deadline(SUPPORT_PATIENCE_MS), events, 7,
-                                  &event_count));
+        support_ok(
+            sill__wait_for(wait, sill__deadline(SUPPORT_PATIENCE_MS), events, 7, &event_count));
         assert_true(event_count <= 7);
         for (size_t i = 0; i < event_count; i++) {
             size_t index = (size_t)((struct pair *)events[i].key - pairs);
