@@ -103,7 +103,7 @@ static int look_for_lock(int fd, const char *file, bool *locked)
 static int find_record(const struct sill__directory *directory, const char *file,
                        struct found *found)
 {
-    int fd;
+    int fd = -1;
     int status = open_record(directory, file, &fd);
     if (status != SILL_OK)
         return status;
