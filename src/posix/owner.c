@@ -1,13 +1,9 @@
 /* owner.c (POSIX) - owner records as files that their owners hold under flock. See owner.h.
  *
  * What holds here:
- * - Every judgement and every change of a record happens under the directory's lock, so the
- *   exclusive lock that a judgement tries for a moment meets nobody else who tries.
- * - Owners and users hold the record's lock shared; "not locked" is "an exclusive one can be had".
- * - A record appears under its name whole (written and locked as ".new", then linked) and is
- *   rewritten in place by one write of its fixed length, with a checksum. So a kill or a full disk
- *   at any moment leaves the old record, the new one, or ".new", which the next one removes.
+ * - Every judgement and every change of a record happens under the directory's lock.
  * - A stale record is taken over in place: its file stays the same, and nothing else is lost.
+ * - As long as a process lives and holds its record, nobody takes that over.
  */
 #include "owner.h"
 
@@ -24,6 +20,7 @@
 
 #include "directory.h"
 #include "memory.h"
+#include "record.h"
 #include "status.h"
 
 struct sill__owner {
@@ -34,185 +31,12 @@ struct sill__owner {
     char directory[]; /* absolute path */
 };
 
-/* A record as it was found under the directory's lock. */
-struct found {
-    int fd;
-    int parsed; /* what sill__owner_parse said: OK, TORN, VERSION or FOREIGN */
-    bool locked;
-    struct sill__owner_info info; /* if parsed is OK */
-};
-
-/* ---- looking at a record ---- */
-
-static int open_record(const struct sill__directory *directory, const char *file, int *out)
-{
-    int fd = openat(directory->fd, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == ENOENT)
-        return sill__fail_os("openat", errno, "There is no record %s in %s.", file,
-                             directory->path);
-    if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == EISDIR))
-        return sill__fail_os_as(SILL_DENIED, "openat", errno,
-                                "%s in %s is not a file, so sill did not make it.", file,
-                                directory->path);
-    if (fd < 0)
-        return sill__fail_os("openat", errno, "The record %s in %s cannot be opened.", file,
-                             directory->path);
-    struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid()) {
-        *out = fd;
-        return SILL_OK;
-    }
-    close(fd);
-    return sill__fail(SILL_DENIED, "The record %s in %s belongs to another user, or is not a file.",
-                      file, directory->path);
-}
-
-static int read_record(int fd, const char *file, struct found *found)
-{
-    char text[SILL__OWNER_TEXT + 1]; /* one more, to notice a longer file */
-    size_t used = 0;
-    while (used < sizeof text) {
-        ssize_t got = pread(fd, text + used, sizeof text - used, (off_t)used);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return sill__fail_os("pread", errno, "The record %s cannot be read.", file);
-        if (got == 0)
-            break;
-        used += (size_t)got;
-    }
-    found->parsed = sill__owner_parse(text, used, &found->info);
-    return SILL_OK;
-}
-
-/* Leaves the record unlocked by us. */
-static int look_for_lock(int fd, const char *file, bool *locked)
-{
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        flock(fd, LOCK_UN);
-        *locked = false;
-        return SILL_OK;
-    }
-    if (errno != EWOULDBLOCK)
-        return sill__fail_os("flock", errno, "The record %s cannot be locked.", file);
-    *locked = true;
-    return SILL_OK;
-}
-
-/* Opens and reads; the directory is locked. On success found->fd is open. */
-static int find_record(const struct sill__directory *directory, const char *file,
-                       struct found *found)
-{
-    int fd = -1;
-    int status = open_record(directory, file, &fd);
-    if (status != SILL_OK)
-        return status;
-    memset(found, 0, sizeof *found);
-    status = read_record(fd, file, found);
-    if (status == SILL_OK)
-        status = look_for_lock(fd, file, &found->locked);
-    if (status != SILL_OK) {
-        close(fd);
-        return status;
-    }
-    found->fd = fd;
-    return SILL_OK;
-}
-
-static bool other_boot(const struct sill__process *process)
-{
-    struct sill__process self;
-    sill__process_self(&self);
-    return self.boot[0] != '\0' && process->boot[0] != '\0' &&
-           strcmp(self.boot, process->boot) != 0;
-}
-
-/* The table in owner.h. A lock that is held across another boot is held on another machine. */
-static enum sill__owner_state judge(const struct found *found)
-{
-    const struct sill__owner_info *info = &found->info;
-    if (found->parsed != SILL_OK)
-        return found->locked ? SILL__OWNER_LIVING : SILL__OWNER_STALE;
-    if (!found->locked)
-        return info->kept && !other_boot(&info->process) ? SILL__OWNER_KEPT : SILL__OWNER_STALE;
-    if (info->kind == SILL__OWNER_SERVER && !other_boot(&info->process) &&
-        sill__process_alive(&info->process) == 0)
-        return SILL__OWNER_STALE;
-    return SILL__OWNER_LIVING;
-}
-
-/* ---- writing one ---- */
-
-static int write_record(int fd, const char *file, const struct sill__owner_info *info)
-{
-    char text[SILL__OWNER_TEXT + 1];
-    size_t length = sill__owner_format(info, text, sizeof text);
-    if (length == 0)
-        return sill__fail(SILL_INVALID, "The record of \"%s\" cannot be written as text.",
-                          info->name);
-    ssize_t wrote;
-    do
-        wrote = pwrite(fd, text, length, 0);
-    while (wrote < 0 && errno == EINTR);
-    if (wrote < 0)
-        return sill__fail_os("pwrite", errno, "The record %s cannot be written.", file);
-    if ((size_t)wrote != length)
-        return sill__fail(SILL_NO_SPACE, "The file system is too full for the record %s.", file);
-    return SILL_OK;
-}
-
-static int hold(int fd, const char *file)
-{
-    if (flock(fd, LOCK_SH | LOCK_NB) != 0)
-        return sill__fail_os("flock", errno, "The record %s cannot be locked.", file);
-    return SILL_OK;
-}
-
-/* Gives the file its name, if that is free. Where there are no links it is moved, which is safe
- * since nobody else may write in such a directory without its lock. */
-static int appear(const struct sill__directory *directory, const char *from, const char *file)
-{
-    if (linkat(directory->fd, from, directory->fd, file, 0) == 0)
-        return SILL_OK;
-    if (errno == EEXIST)
-        return sill__fail_os("linkat", errno, "%s has just been made by somebody else.", file);
-    if (directory->uid == geteuid() && renameat(directory->fd, from, directory->fd, file) == 0)
-        return SILL_OK;
-    return sill__fail_os("linkat", errno, "The record %s cannot be put into %s.", file,
-                         directory->path);
-}
-
-/* Makes a record where there is none: never seen but whole and locked. */
-static int make_record(const struct sill__directory *directory, const char *file,
-                       const struct sill__owner_info *info, int *out)
-{
-    char temporary[SILL__DIRECTORY_NAME];
-    sill__directory_own_name(directory, ".new", temporary);
-    unlinkat(directory->fd, temporary, 0); /* of one who was killed here */
-    int fd =
-        openat(directory->fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return sill__fail_os("openat", errno, "A file cannot be made in %s.", directory->path);
-    int status = write_record(fd, file, info);
-    if (status == SILL_OK)
-        status = hold(fd, file);
-    if (status == SILL_OK)
-        status = appear(directory, temporary, file);
-    unlinkat(directory->fd, temporary, 0);
-    if (status != SILL_OK) {
-        close(fd);
-        return status;
-    }
-    *out = fd;
-    return SILL_OK;
-}
-
 /* ---- claiming ---- */
 
-static int still_owned(const struct found *found, const struct sill__owner_info *info)
+static int still_owned(const struct sill__record *found, const struct sill__owner_info *info)
 {
     const char *what = info->kind == SILL__OWNER_SERVER ? "server" : "region";
-    if (found->parsed == SILL_OK && judge(found) == SILL__OWNER_KEPT)
+    if (found->parsed == SILL_OK && sill__record_judge(found) == SILL__OWNER_KEPT)
         return sill__fail(SILL_EXISTS, "The %s \"%s\" exists: it was made to be kept.", what,
                           info->name);
     if (found->parsed == SILL_OK)
@@ -224,7 +48,7 @@ static int still_owned(const struct found *found, const struct sill__owner_info 
 
 /* Rewrites a record that nobody stands behind. A short write cannot be taken back, but then the
  * checksum says so, and a damaged record is nobody's. */
-static int take_over(const struct found *found, const char *file,
+static int take_over(const struct sill__record *found, const char *file,
                      const struct sill__owner_info *info)
 {
     if (found->parsed == SILL_FOREIGN)
@@ -233,23 +57,23 @@ static int take_over(const struct found *found, const char *file,
     if (found->parsed == SILL_VERSION && !found->locked)
         return sill__fail(SILL_VERSION,
                           "The record %s was written by a later sill; it is left alone.", file);
-    if (judge(found) != SILL__OWNER_STALE)
+    if (sill__record_judge(found) != SILL__OWNER_STALE)
         return still_owned(found, info);
     if (found->parsed == SILL_OK && strcmp(found->info.name, info->name) != 0)
         return sill__fail(SILL_EXISTS, "The file name of \"%s\" is taken by \"%.40s\".", info->name,
                           found->info.name);
-    int status = hold(found->fd, file);
-    return status == SILL_OK ? write_record(found->fd, file, info) : status;
+    int status = sill__record_hold(found->fd, file);
+    return status == SILL_OK ? sill__record_write(found->fd, file, info) : status;
 }
 
 /* With the directory locked: makes the record or takes it over. */
 static int claim_locked(const struct sill__directory *directory, sill__owner *owner,
                         struct sill__owner_info *previous)
 {
-    struct found found;
-    int status = find_record(directory, owner->file, &found);
+    struct sill__record found;
+    int status = sill__record_find(directory, owner->file, &found);
     if (status == SILL_NOT_FOUND)
-        return make_record(directory, owner->file, &owner->info, &owner->fd);
+        return sill__record_make(directory, owner->file, &owner->info, &owner->fd);
     if (status != SILL_OK)
         return status;
     status = take_over(&found, owner->file, &owner->info);
@@ -318,8 +142,8 @@ done:
 static int join_locked(const struct sill__directory *directory, sill__owner *owner,
                        const char *name)
 {
-    struct found found;
-    int status = find_record(directory, owner->file, &found);
+    struct sill__record found;
+    int status = sill__record_find(directory, owner->file, &found);
     if (status != SILL_OK)
         return status;
     if (found.parsed == SILL_FOREIGN)
@@ -330,7 +154,7 @@ static int join_locked(const struct sill__directory *directory, sill__owner *own
     else if (found.parsed != SILL_OK || strcmp(found.info.name, name) != 0)
         status = sill__fail(SILL_NOT_FOUND, "There is no record of \"%s\".", name);
     else
-        status = hold(found.fd, owner->file);
+        status = sill__record_hold(found.fd, owner->file);
     if (status != SILL_OK) {
         close(found.fd);
         return status;
@@ -384,7 +208,7 @@ int sill__owner_update(sill__owner *owner, const struct sill__owner_info *info)
         return status;
     status = sill__directory_lock(&opened);
     if (status == SILL_OK) {
-        status = write_record(owner->fd, owner->file, &changed);
+        status = sill__record_write(owner->fd, owner->file, &changed);
         sill__directory_unlock(&opened);
     }
     sill__directory_close(&opened);
@@ -508,11 +332,11 @@ static int look_at(struct sill__directory *directory, const char *file,
     int status = sill__directory_lock(directory);
     if (status != SILL_OK)
         return status;
-    struct found found;
-    status = find_record(directory, file, &found);
+    struct sill__record found;
+    status = sill__record_find(directory, file, &found);
     if (status == SILL_OK) {
         *info = found.info;
-        *state = judge(&found);
+        *state = sill__record_judge(&found);
         close(found.fd);
     }
     sill__directory_unlock(directory);
@@ -549,10 +373,10 @@ int sill__owner_list(const char *directory, sill__owner_each *each, void *arg)
 
 /* NOT_FOUND means that nothing is left to remove: of the object, or of the record. */
 static int remove_found(const struct sill__directory *directory, const char *file,
-                        const struct found *found, bool any, sill__owner_remove *remove_object,
-                        void *arg)
+                        const struct sill__record *found, bool any,
+                        sill__owner_remove *remove_object, void *arg)
 {
-    if (!any && judge(found) != SILL__OWNER_STALE)
+    if (!any && sill__record_judge(found) != SILL__OWNER_STALE)
         return still_owned(found, &found->info);
     int status = remove_object(arg, &found->info);
     if (status != SILL_OK && status != SILL_NOT_FOUND)
@@ -565,8 +389,8 @@ static int remove_found(const struct sill__directory *directory, const char *fil
 static int remove_locked(const struct sill__directory *directory, const char *file,
                          const char *name, bool any, sill__owner_remove *remove_object, void *arg)
 {
-    struct found found;
-    int status = find_record(directory, file, &found);
+    struct sill__record found;
+    int status = sill__record_find(directory, file, &found);
     if (status != SILL_OK)
         return status;
     if (found.parsed == SILL_OK && strcmp(found.info.name, name) == 0)
