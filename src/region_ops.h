@@ -6,7 +6,7 @@
  * win32/region.c (sections, anonymous and named), win32/region_file.c.
  *
  * The header is the first 64 bytes of the object and is written by region.c; `magic` is stored
- * last, with release order, so an object without it is half-made (all zero) or foreign. An object
+ * last, with release order, so an object without it is half-made or foreign. An object
  * is made while its owner record is held (files: by making it without a name and linking it), so
  * an opener that finds no magic asks the record whether a living creator is at work. The table of
  * all states is in region_named.c.
@@ -26,13 +26,15 @@
 #define SILL__REGION_LAYOUT 1
 #define SILL__REGION_HEADER 64
 
+#define SILL__REGION_RESIZABLE UINT64_C(1) /* a flag in the header */
+
 struct sill__region_header {
     uint64_t magic;      /* SILL__REGION_MAGIC, stored last */
     uint32_t layout;     /* SILL__REGION_LAYOUT */
     uint32_t kind;       /* enum sill_region_kind */
     uint64_t size;       /* bytes of user data behind the header; changes only by resize */
     uint64_t creator;    /* pid, for people */
-    uint64_t flags;      /* 1: resizable */
+    uint64_t flags;      /* SILL__REGION_RESIZABLE */
     uint64_t name_hash;  /* sill__region_name_hash: tells an OS name or key that merely collides */
     uint64_t reserved[2];
 };
@@ -82,7 +84,7 @@ struct sill__region_ops {
 uint64_t sill__region_name_hash(int kind, const char *name);
 
 /* What an object is from a private copy of its header and the size that the OS tells, which may be
- * rounded up to 64 KiB: 0; AGAIN (all zero: half-made); FOREIGN; VERSION; WRONG_KIND; WRONG_SIZE.
+ * rounded up by less than 64 KiB: 0; AGAIN (half-made); FOREIGN; VERSION; WRONG_KIND; WRONG_SIZE.
  * Pure; sets no last error. */
 int sill__region_header_check(const struct sill__region_header *header, uint64_t object_size,
                               int kind, uint64_t name_hash);
