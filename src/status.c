@@ -2,6 +2,7 @@
  *
  * The table in sill/status.h is the only list of statuses; everything here is made from it.
  */
+#define SILL__STATUS_ITSELF
 #include "status.h"
 
 #include <stdarg.h>

@@ -31,6 +31,19 @@ int sill__fail_os_as(int status, const char *call, int64_t code, const char *for
 /* Puts back what sill_last_error() said before a clean-up, whose own failures are of no interest. */
 void sill__error_restore(const sill_error *error);
 
+#if defined(__clang_analyzer__) && !defined(SILL__STATUS_ITSELF)
+/* What the compiler cannot see: these never return 0. */
+static inline int sill__failed(int status)
+{
+    if (status >= 0)
+        __builtin_unreachable();
+    return status;
+}
+#define sill__fail(...)       sill__failed(sill__fail(__VA_ARGS__))
+#define sill__fail_os(...)    sill__failed(sill__fail_os(__VA_ARGS__))
+#define sill__fail_os_as(...) sill__failed(sill__fail_os_as(__VA_ARGS__))
+#endif
+
 /* One file per OS: a native code as a status (SILL_OS where nothing fits), and as text. */
 int sill__os_status(int64_t code);
 void sill__os_text(int64_t code, char *out, unsigned size);
