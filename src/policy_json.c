@@ -107,6 +107,17 @@ static bool member_at(const struct text *text, size_t end, bool key, struct sill
 
 static int complain_number(const struct text *text, const struct sill__json_member *member);
 
+/* jansson does not always say that memory ran out: it may give no reason, or refuse a string that
+ * it has read to its closing quote where a string may stand, for which there is no other cause. */
+static bool ran_out(const struct text *text, const json_error_t *error, size_t place)
+{
+    if (json_error_code(error) == json_error_out_of_memory || error->text[0] == '\0')
+        return true;
+    return json_error_code(error) == json_error_invalid_syntax && text->data[place] == '"' &&
+           (strncmp(error->text, "invalid token", 13) == 0 ||
+            strncmp(error->text, "string or '}' expected", 22) == 0);
+}
+
 /* jansson's error: its own words, our place. */
 static int broken(const struct text *text, const json_error_t *error)
 {
@@ -114,10 +125,9 @@ static int broken(const struct text *text, const json_error_t *error)
     char sentence[240], key[48];
     size_t end = error->position > 0 ? (size_t)error->position : 0; /* read so far */
     size_t place = end > 0 ? end - 1 : 0;
-    switch (json_error_code(error)) {
-    case json_error_out_of_memory:
-    case json_error_unknown:
+    if (ran_out(text, error, place))
         return out_of_memory();
+    switch (json_error_code(error)) {
     case json_error_duplicate_key:
         if (!member_at(text, end, true, &member))
             break;
@@ -301,7 +311,7 @@ int sill_policy_parse(sill_policy *policy, const char *text, size_t size, const 
     int status = check_bytes(&source);
     if (status != SILL_OK)
         return status;
-    json_error_t error;
+    json_error_t error = {0}; /* jansson leaves the code as it is where it says nothing */
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL)
         return broken(&source, &error);
