@@ -161,8 +161,11 @@ static int wait_step(struct sill__hub *hub, const struct sill__until *until, boo
 {
     if (until->done(until->arg))
         return 0;
-    if (until->cancels != NULL && atomic_load(until->cancels) != until->seen)
+    unsigned asked = atomic_load(&until->cancels->asked);
+    if (asked != until->seen) {
+        until->cancels->told = asked;
         return sill__fail(SILL_CANCELED, "the waiting call was canceled");
+    }
     if (hub->led) {
         if (sill__cond_wait(&hub->cond, &hub->lock, until->deadline))
             return SILL_AGAIN;
@@ -196,9 +199,9 @@ int sill__hub_wait(struct sill__hub *hub, const struct sill__until *until)
     return rc;
 }
 
-void sill__hub_cancel(struct sill__hub *hub, atomic_uint *cancels)
+void sill__hub_cancel(struct sill__hub *hub, struct sill__cancels *cancels)
 {
-    atomic_fetch_add(cancels, 1);
+    atomic_fetch_add(&cancels->asked, 1);
     sill__wait_wake(hub->wait);
 }
 

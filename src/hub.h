@@ -47,6 +47,7 @@ struct sill__hub {
     void (*on_alarm)(struct sill__hub *hub);
     bool pollable;         /* somebody waits on the pollable handle */
     bool (*pending)(struct sill__hub *hub); /* whether something waits to be received */
+    void *owner; /* the port or server whose hub it is, for on_alarm and pending */
     uint32_t generation;   /* sill__fork_generation of the process it belongs to */
     atomic_uint references;
     unsigned char scratch[SILL__SCRATCH]; /* for reads, under the lock */
@@ -70,13 +71,20 @@ void sill__hub_ready(struct sill__hub *hub, struct sill__source *source, unsigne
 /* Takes it out. Call before it is freed, after it is unwatched. */
 void sill__hub_forget(struct sill__hub *hub, struct sill__source *source);
 
+/* Cancels of the calls on a port or server. Each ends the calls that wait at the time, or, so that
+ * none is lost between two calls, the next one that would wait. */
+struct sill__cancels {
+    atomic_uint asked; /* counted up by sill__hub_cancel, without the lock */
+    unsigned told;     /* its value when a call last returned SILL_CANCELED */
+};
+
 /* What a thread waits for. */
 struct sill__until {
     bool (*done)(void *arg);
     void *arg;
     int64_t deadline;
-    const atomic_uint *cancels; /* a change from `seen` ends the wait; may be NULL */
-    unsigned seen;
+    struct sill__cancels *cancels;
+    unsigned seen; /* cancels->told when the call began */
 };
 
 /* Waits until done, doing the hub's work meanwhile; the lock is released while it sleeps. 0,
@@ -87,8 +95,8 @@ int sill__hub_wait(struct sill__hub *hub, const struct sill__until *until);
 /* Tells waiting threads to look again. */
 void sill__hub_changed(struct sill__hub *hub);
 
-/* Counts *cancels up and wakes everybody. No lock; signal handlers may. */
-void sill__hub_cancel(struct sill__hub *hub, atomic_uint *cancels);
+/* Cancels and wakes everybody. No lock; signal handlers may. */
+void sill__hub_cancel(struct sill__hub *hub, struct sill__cancels *cancels);
 
 int sill__hub_pollable(struct sill__hub *hub, sill_handle *out);
 

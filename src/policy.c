@@ -177,8 +177,8 @@ static bool possible(const sill_policy *policy, int path, uint64_t size, unsigne
         return (can & SILL_CAN_INLINE) != 0 && size <= policy->inline_max;
     case SILL_PATH_MAPPED:
         return (can & SILL_CAN_MAP) != 0 && size > 0 && size <= largest_segment(policy);
-    case SILL_PATH_ROUNDS:
-        return (can & SILL_CAN_MAP) != 0 && size > 0;
+    case SILL_PATH_ROUNDS: /* two pieces at least */
+        return (can & SILL_CAN_MAP) != 0 && size > 1;
     default:
         return path == SILL_PATH_CHANNEL;
     }

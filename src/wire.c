@@ -29,6 +29,7 @@ static const struct rule {
                              SILL__FRAME_DESCRIBED | SILL__FRAME_LOANED | SILL__FRAME_REFUSED, 0,
                              SILL_HANDLES_MAX},
     [SILL__FRAME_MORE] = {1, SILL__CHUNK_MAX, SILL__FRAME_DESCRIBED, 0, 0},
+    [SILL__FRAME_ABORT] = {0, 0, 0, 0, 0},
     [SILL__FRAME_SEGMENT] = {0, 0, 0, 1, 1},
     [SILL__FRAME_DROP] = {0, 0, 0, 0, 0},
     [SILL__FRAME_BELL] = {0, 0, 0, 0, 0},

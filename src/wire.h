@@ -41,6 +41,7 @@ enum sill__frame_type {
     SILL__FRAME_REFUSE,   /* server: word is the status, body the server's data */
     SILL__FRAME_MESSAGE,  /* a message or its first chunk: kind, id, total */
     SILL__FRAME_MORE,     /* the next chunk of the message that has begun */
+    SILL__FRAME_ABORT,    /* the message that has begun is taken back */
     SILL__FRAME_SEGMENT,  /* segment number id of total bytes exists; handle: the region */
     SILL__FRAME_DROP,     /* segment number id will not be used again */
     SILL__FRAME_BELL,     /* look at the shared words again */

@@ -61,8 +61,9 @@ extern "C" {
 typedef struct sill_server sill_server;
 typedef struct sill_port sill_port;
 
-/* What a message is. The last message of a client has the type SILL_CLOSED, SILL_DIED or
- * SILL_PROTOCOL (sill/status.h); sill_server_receive gives it, once for each accepted client. */
+/* What a message is. sill_server_receive gives one last message for each accepted client, whose
+ * type is a status (sill/status.h, negative): SILL_CLOSED, SILL_DIED, SILL_PROTOCOL, or, rarely,
+ * what went wrong on this side (SILL_NO_MEMORY, SILL_LIMIT). */
 enum sill_message_type {
     SILL_CONNECT = 1,  /* a client wants to connect: sill_accept or sill_refuse */
     SILL_REQUEST = 2,  /* wants an answer: sill_reply or sill_refuse */
@@ -73,7 +74,7 @@ enum sill_message_type {
 /* A message that was received. Set to SILL_MESSAGE_INIT before its first use; release it before it
  * is used again (the receiving functions release what they find in it). */
 typedef struct sill_message {
-    int type;              /* enum sill_message_type, or SILL_CLOSED, SILL_DIED, SILL_PROTOCOL */
+    int type;              /* enum sill_message_type, or the status of a last message */
     int path;              /* enum sill_path: how it travelled */
     unsigned copies;       /* how often its bytes were copied on the way to `data` */
     unsigned handle_count; /* handles that came with it: sill_message_handle */
@@ -140,8 +141,8 @@ typedef struct sill_port_options {
 SILL_API int sill_listen(sill_server **server, const char *name, const sill_port_options *options);
 
 /* Waits for the next message of any client, fair between them, and hands it out. What `message`
- * held is released first. 0; TIMEOUT, or AGAIN for timeout_ms 0; CANCELED; INVALID; LIMIT (out of
- * descriptors: a client waits to be accepted; connected ones are served on); NO_MEMORY; OS. */
+ * held is released first. When the process is out of descriptors, new clients wait and connected
+ * ones are served on. 0; TIMEOUT, or AGAIN for timeout_ms 0; CANCELED; INVALID; OS. */
 SILL_API int sill_server_receive(sill_server *server, sill_message *message, int timeout_ms);
 
 /* Accepts the client of a SILL_CONNECT message and releases the message. `context` comes back in
@@ -163,8 +164,9 @@ SILL_API int sill_refuse(sill_message *message, const void *data, size_t size);
 SILL_API int sill_reply_receive(sill_server *server, sill_message *message, const void *data,
                                 size_t size, int timeout_ms);
 
-/* Ends the calls that wait on the server in other threads: they return SILL_CANCELED. May be
- * called from a signal handler. */
+/* Ends the sill_server_receive that wait in other threads: they return SILL_CANCELED. If none waits
+ * at the moment, the next one that would wait is ended, so a cancel is never lost. May be called
+ * from a signal handler. */
 SILL_API void sill_server_cancel(sill_server *server);
 
 /* A handle for event loops: ready when sill_server_receive would return something else than AGAIN
@@ -184,8 +186,8 @@ SILL_API void sill_server_close(sill_server *server);
 SILL_API int sill_connect(sill_port **port, const char *name, const sill_port_options *options);
 
 /* Closes a port in order: the peer receives what was sent before, then SILL_CLOSED. On a server's
- * port: ends that client, without a last message. Messages not yet released stay valid. NULL is
- * fine. Waits at most 1 second for a full channel to take what was already sent. */
+ * port: ends that client, without a last message. Messages not yet released stay valid, loans do
+ * not. NULL is fine. Waits at most 1 second for a full channel to take what was already sent. */
 SILL_API void sill_port_close(sill_port *port);
 
 /* ---- both ends ---- */
@@ -209,8 +211,8 @@ SILL_API int sill_send(sill_port *port, const void *data, size_t size, int timeo
 SILL_API int sill_receive(sill_port *port, sill_message *message, int timeout_ms);
 
 /* Answers a SILL_REQUEST and releases it, also on failure. `data` may lie in the request itself.
- * Blocks at most for the port's reply_timeout_ms: TIMEOUT then, the reply is lost and the caller's
- * call times out. 0; CLOSED, DIED, PROTOCOL; INVALID; TOO_BIG; NO_SPACE, LIMIT; NO_MEMORY; OS. */
+ * Blocks at most for the port's reply_timeout_ms: TIMEOUT then. A reply that fails is lost, and the
+ * caller's call is refused with no data. 0; CLOSED, DIED, PROTOCOL; INVALID; TOO_BIG; NO_SPACE, LIMIT; NO_MEMORY; OS. */
 SILL_API int sill_reply(sill_message *message, const void *data, size_t size);
 
 /* Gives the message's memory back; handles that were not taken are closed. The message is then
@@ -264,8 +266,9 @@ SILL_API int sill_send_loan(sill_port *port, void *block, size_t size, int timeo
 /* Gives a loan back unsent. 0 or INVALID (not a loan of this port). */
 SILL_API int sill_loan_cancel(sill_port *port, void *block);
 
-/* Ends the calls that wait on this port in other threads: they return SILL_CANCELED. On a
- * server's port: the calls on that port only. May be called from a signal handler. */
+/* Ends the calls that wait on this port in other threads: they return SILL_CANCELED. If none waits
+ * at the moment, the next one that would wait is ended, so a cancel is never lost. On a server's
+ * port: the calls on that port only. May be called from a signal handler. */
 SILL_API void sill_port_cancel(sill_port *port);
 
 /* A handle for event loops: ready when sill_receive would return something else than AGAIN (it may

@@ -1,0 +1,237 @@
+/* link.c - the life of a link: creation, handshake, end. See link.h.
+ */
+#include "link.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "memory.h"
+#include "process.h"
+#include "status.h"
+#include "step.h"
+
+int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *port,
+                    sill__conn *conn, const sill_port_options *options, const sill_policy *policy)
+{
+    struct sill__stream_user user = sill__link_reader;
+    user.arg = link;
+    link->source.work = sill__link_work;
+    link->hub = hub;
+    link->port = port;
+    link->state = SILL__LINK_SILENT;
+    link->peer = *conn->ops->peer(conn);
+    link->channel = conn->ops->name;
+    link->policy = *policy;
+    link->require_mapped = options->require_mapped != 0;
+    link->message_max = options->message_max;
+    link->queue_max = options->queue_max;
+    link->reply_timeout_ms = options->reply_timeout_ms;
+    link->progress = options->progress;
+    link->progress_arg = options->progress_arg;
+    link->peer_message_max = 0;
+    link->writable = true;
+    sill__stream_init(&link->stream, conn, &user, 0);
+    int rc = conn->ops->watch(conn, hub->wait, &link->source);
+    if (rc != 0) {
+        sill__stream_shut(&link->stream);
+        link->state = SILL__LINK_ENDED;
+        link->end = rc;
+        return rc;
+    }
+    sill__hub_ready(hub, &link->source, SILL__READABLE); /* bytes may have come before the watch */
+    return 0;
+}
+
+void sill__link_end(struct sill__link *link, int why)
+{
+    if (link->state == SILL__LINK_ENDED)
+        return;
+    if (why == SILL_DIED && link->peer_closed)
+        why = SILL_CLOSED;
+    link->state = SILL__LINK_ENDED;
+    link->end = why;
+    const sill_error *error = sill_last_error();
+    bool told = error->status == why && why != SILL_CLOSED && why != SILL_DIED;
+    snprintf(link->end_text, sizeof link->end_text, "%.*s", (int)sizeof link->end_text - 1,
+             told ? error->message : sill_status_text(why)); /* for other threads to pass on */
+    sill__stream_shut(&link->stream);
+    sill__hub_forget(link->hub, &link->source);
+    if (link->incoming != link->partial)
+        sill__received_free(link->incoming);
+    sill__received_free(link->partial);
+    link->incoming = link->partial = NULL;
+    sill__port_ready(link->port);
+    sill__hub_changed(link->hub);
+}
+
+void sill__link_free(struct sill__link *link)
+{
+    for (struct sill__received *r; (r = link->first) != NULL;) {
+        link->first = r->next;
+        sill__received_free(r);
+    }
+    sill__received_free(link->greeting);
+    for (struct sill__loan *loan; (loan = link->loans) != NULL;) {
+        link->loans = loan->next;
+        if (!loan->mapped)
+            sill__free(loan->data);
+        sill__free(loan);
+    }
+    for (unsigned i = 0; i < SILL__SEGMENTS_LIMIT; i++)
+        if (link->peer_segments[i] != NULL)
+            sill__peer_segment_unref(link->peer_segments[i]);
+    sill__arena_destroy(link->arena);
+    sill_region_close(link->peer_region);
+    sill_region_close(link->own_region);
+}
+
+static bool flushed(void *arg)
+{
+    struct sill__link *link = arg;
+    return link->state == SILL__LINK_ENDED || sill__stream_flush(&link->stream) != SILL_AGAIN;
+}
+
+void sill__link_close(struct sill__link *link, int64_t linger_ns)
+{
+    if (link->state != SILL__LINK_ENDED) {
+        SILL__STEP(close_begin);
+        const struct sill__frame close = {.type = SILL__FRAME_CLOSE};
+        sill__link_control(link, &close, NULL, 0);
+        if (!flushed(link) && linger_ns > 0)
+            sill__link_wait(link, flushed, link, sill__now_ns() + linger_ns,
+                            link->cancels.told);
+        SILL__STEP(close_sent);
+    }
+    sill__link_end(link, SILL_CLOSED);
+}
+
+void sill__link_abandon(struct sill__link *link)
+{
+    link->state = SILL__LINK_ENDED;
+    sill__stream_shut(&link->stream);
+}
+
+/* ---- handshake ---- */
+
+/* Makes the region with our control words. Without it the link works, over the channel alone. */
+static int make_own_words(struct sill__link *link)
+{
+    if (link->policy.path == SILL_PATH_CHANNEL && !link->require_mapped)
+        return 0;
+    sill_region *region = NULL;
+    int rc = sill_region_create(&region, NULL, sizeof *link->own, NULL);
+    if (rc != 0)
+        return link->require_mapped ? rc : 0;
+    sill_handle handle;
+    rc = sill_region_handle(region, &handle);
+    if (rc != 0) {
+        sill_region_close(region);
+        return link->require_mapped ? rc : 0;
+    }
+    link->own_region = region;
+    link->own = sill_region_data(region);
+    link->own->slots = SILL__SLOTS;
+    return 0;
+}
+
+static int send_greeting(struct sill__link *link, uint8_t type, uint16_t version, const void *data,
+                         size_t size, int64_t deadline)
+{
+    unsigned char *body = sill__alloc(sizeof(struct sill__hello) + size);
+    if (body == NULL)
+        return sill__fail(SILL_NO_MEMORY, "no memory for a greeting");
+    const struct sill__hello hello = {
+        .magic = SILL__HELLO_MAGIC,
+        .version = version,
+        .oldest = type == SILL__FRAME_HELLO ? SILL__WIRE_OLDEST : version,
+        .features = link->own != NULL ? SILL__FEATURE_MAP : 0,
+        .message_max = link->message_max,
+    };
+    memcpy(body, &hello, sizeof hello);
+    if (size > 0)
+        memcpy(body + sizeof hello, data, size);
+    sill_handle handle = SILL_NO_HANDLE;
+    if (link->own != NULL)
+        sill_region_handle(link->own_region, &handle);
+    const struct sill__frame head = {.type = type};
+    int rc = sill__link_write(link, &head, body, sizeof hello + size, &handle,
+                              link->own != NULL ? 1 : 0, deadline, link->cancels.told);
+    sill__free(body);
+    return rc;
+}
+
+int sill__link_hello(struct sill__link *link, const void *data, size_t size, int64_t deadline)
+{
+    int rc = make_own_words(link);
+    if (rc != 0)
+        return rc;
+    link->state = SILL__LINK_GREETING;
+    rc = send_greeting(link, SILL__FRAME_HELLO, SILL__WIRE_VERSION, data, size, deadline);
+    if (rc == 0)
+        SILL__STEP(connect_hello);
+    return rc;
+}
+
+int sill__link_welcome(struct sill__link *link, const void *data, size_t size, int64_t deadline)
+{
+    link->state = SILL__LINK_OPEN; /* what the client sends after it has the WELCOME is welcome */
+    int rc = send_greeting(link, SILL__FRAME_WELCOME, SILL__WIRE_VERSION, data, size, deadline);
+    if (rc == 0)
+        SILL__STEP(accept_welcome);
+    return rc;
+}
+
+void sill__link_refuse(struct sill__link *link, int status, const void *data, size_t size)
+{
+    if (link->state == SILL__LINK_ENDED)
+        return;
+    const struct sill__frame head = {.type = SILL__FRAME_REFUSE,
+                                     .word = (uint64_t)(uint32_t)-status};
+    sill__link_control(link, &head, data, size);
+    SILL__STEP(refuse_sent);
+    sill__link_end(link, SILL_CLOSED);
+}
+
+/* Maps the peer's control words. PROTOCOL if they are not what they must be; other failures only
+ * mean that nothing can be mapped. */
+static int map_peer_words(struct sill__link *link, sill_handle handle)
+{
+    sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.read_only = 1;
+    options.size = sizeof(struct sill__control);
+    int rc = sill_region_open_handle(&link->peer_region, handle, &options);
+    if (rc == SILL_NO_MEMORY || rc == SILL_LIMIT || rc == SILL_OS || rc == SILL_UNSUPPORTED)
+        return link->require_mapped ? rc : 0;
+    if (rc != 0)
+        return rc == SILL_PROTOCOL
+                   ? rc
+                   : sill__fail(SILL_PROTOCOL, "the peer shared memory that is not as it must be");
+    const struct sill__control *words = sill_region_data(link->peer_region);
+    uint32_t slots = *(const volatile uint32_t *)&words->slots;
+    if (slots != SILL__SLOTS)
+        return sill__fail(SILL_PROTOCOL, "the peer's release table has %lu slots instead of %u",
+                          (unsigned long)slots, SILL__SLOTS);
+    link->peer_words = words;
+    link->can |= SILL_CAN_MAP;
+    int kind = sill_region_kind_of(link->peer_region);
+    link->trusted_peer = (sill_region_capabilities(kind) & SILL_REGION_SEALED) == 0;
+    return 0;
+}
+
+int sill__link_learn(struct sill__link *link, const struct sill__hello *hello, sill_handle handle)
+{
+    link->peer_message_max = hello->message_max;
+    bool maps = (hello->features & SILL__FEATURE_MAP) != 0;
+    if (maps != (handle != SILL_NO_HANDLE))
+        return sill__fail(SILL_PROTOCOL, "the peer's greeting contradicts itself");
+    if (link->own == NULL && link->state == SILL__LINK_SILENT && maps) {
+        int rc = make_own_words(link);
+        if (rc != 0)
+            return rc;
+    }
+    if (maps && link->own != NULL)
+        return map_peer_words(link, handle);
+    if (link->require_mapped)
+        return sill__fail(SILL_UNSUPPORTED, "the peer cannot share memory, and it is required");
+    return 0;
+}

@@ -1,0 +1,253 @@
+/* link.h - one end of a connection: the handshake, messages out, messages in, the end.
+ *
+ * A link is what a sill_port is made of. link.c keeps its life (creation, handshake, end),
+ * link_send.c the way out, link_receive.c the way in, received.c the messages that were received.
+ * Everything here runs with the lock of the link's hub held unless it says otherwise; waiting
+ * releases it.
+ *
+ * Life: client   GREETING (HELLO sent) -> OPEN -> ENDED
+ *       server   SILENT (nothing heard) -> DECIDING (SILL_CONNECT queued or handed out)
+ *                -> OPEN -> ENDED
+ * ENDED keeps `end`, why, and closes the channel at once; what was received before stays to be
+ * handed out, and mappings stay while messages point into them.
+ *
+ * Shared words: own->want_space and own->released are written by this side only; peer->... are
+ * read only, once each, atomically.
+ */
+#ifndef SILL__LINK_H
+#define SILL__LINK_H
+
+#include <sill/port.h>
+
+#include "arena.h"
+#include "hub.h"
+#include "stream.h"
+#include "wire.h"
+
+enum sill__link_state {
+    SILL__LINK_SILENT,
+    SILL__LINK_DECIDING,
+    SILL__LINK_GREETING,
+    SILL__LINK_OPEN,
+    SILL__LINK_ENDED
+};
+
+/* A segment of the peer, mapped here for reading. Freed with its last user. */
+struct sill__peer_segment {
+    sill_region *region;
+    uint64_t size;
+    unsigned users; /* the link's table, and messages in place */
+};
+
+/* A message that was received, or one that is coming. One heap block; small bytes lie behind it. */
+struct sill__received {
+    struct sill__received *next;
+    sill_port *port; /* a reference once it is handed out */
+    bool handed;     /* to the user */
+    int type;
+    int path;
+    unsigned copies;
+    bool refused; /* a reply that refuses */
+    bool answered;
+    uint64_t id;
+    uint64_t size;
+    uint64_t have;       /* bytes that have come */
+    unsigned char *heap; /* private bytes, own allocation; or NULL */
+    size_t heap_capacity;
+    const void *data;    /* where the bytes are */
+    struct sill__peer_segment *segment; /* mapped: in use until release */
+    uint32_t slot, generation;
+    sill_handle handles[SILL_HANDLES_MAX];
+    unsigned handle_count;
+    unsigned char bytes[]; /* private bytes of a small message */
+};
+
+/* A call that waits for its reply: lives on the caller's stack, in the link's list. */
+struct sill__call {
+    struct sill__call *next;
+    uint64_t id;
+    struct sill__received *reply;
+};
+
+/* A loan: a block that the caller fills, or private memory where no block could be had. */
+struct sill__loan {
+    struct sill__loan *next;
+    void *data;
+    uint64_t size;
+    bool mapped;
+    struct sill__block block;
+};
+
+struct sill__link {
+    struct sill__source source; /* first: the wait set's key */
+    struct sill__hub *hub;
+    struct sill__stream stream;
+    enum sill__link_state state;
+    int end;           /* ENDED: CLOSED, DIED, PROTOCOL or what else went wrong */
+    char end_text[200]; /* and the sentence that told it */
+    bool peer_closed;  /* CLOSE has come */
+    bool peer_dead;    /* its process has ended: when all is read, it is over */
+    sill_peer peer;
+    const char *channel; /* the backend's name */
+    sill_port *port;   /* what it is a part of */
+
+    sill_policy policy;
+    unsigned can; /* enum sill_policy_can */
+    bool require_mapped;
+    bool trusted_peer;
+    uint64_t message_max, peer_message_max, queue_max;
+    int reply_timeout_ms;
+    void (*progress)(void *arg, const sill_progress *progress);
+    void *progress_arg;
+    sill_port_statistics statistics;
+    struct sill__cancels cancels;
+
+    /* out */
+    bool writable; /* false after an AGAIN until the wait set says otherwise */
+    bool busy;     /* a thread writes a frame, perhaps asleep in the middle */
+    bool large;    /* a thread sends a message of several frames */
+    uint64_t last_id;
+    struct sill__arena *arena; /* made with the first mapped message */
+    sill_region *own_region;
+    struct sill__control *own;         /* in own_region; NULL: no shared memory */
+    sill_region *peer_region;
+    const struct sill__control *peer_words; /* read-only mapping; NULL: none */
+    uint32_t want;   /* the last value given to own->want_space */
+    unsigned space_waiters;
+    uint32_t bells;  /* counts occasions on which blocks may have come back */
+    struct sill__loan *loans;
+
+    /* in */
+    struct sill__received *incoming;  /* what the frame that is coming belongs to */
+    struct sill__received *partial;   /* a message of several frames of which more is to come */
+    struct sill__descriptor descriptor;
+    struct sill__received *first, *last; /* received, to be handed out */
+    uint64_t queued;                     /* private bytes in that queue */
+    bool stalled;                        /* not reading: the queue is full */
+    int doomed; /* a status that the next work ends the link with, or 0 */
+    struct sill__call *calls;
+    uint32_t rung; /* the last value of the peer's want_space for which a bell was sent */
+    struct sill__peer_segment *peer_segments[SILL__SEGMENTS_LIMIT];
+
+    /* handshake */
+    struct sill__received *greeting; /* client: the server's answer; OPEN or refused */
+    int refusal;                     /* client: status of a REFUSE */
+    int64_t handshake_deadline;      /* server */
+};
+
+/* Fills a link around a connection: takes over `conn` and watches it in the hub. `port` embeds it.
+ * 0, or why; on failure `conn` is closed. */
+int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *port,
+                    sill__conn *conn, const sill_port_options *options, const sill_policy *policy);
+/* Ends the link if it has not ended, with `why`: closes the channel, fails what waits. */
+void sill__link_end(struct sill__link *link, int why);
+/* Fails with the status and the sentence of a link's end. */
+int sill__link_ended(const struct sill__link *link);
+/* Frees everything that the link still holds. It has ended, and nobody refers to it any more. */
+void sill__link_free(struct sill__link *link);
+/* Closes in order: sends CLOSE, waits at most `linger_ns` for the channel to take it, ends. */
+void sill__link_close(struct sill__link *link, int64_t linger_ns);
+/* In a forked child: lets go of descriptors and memory, tells nobody. No lock. */
+void sill__link_abandon(struct sill__link *link);
+
+/* Handshake. hello: client; welcome and refuse: server, in DECIDING. Data at most SILL__DATA_MAX. */
+int sill__link_hello(struct sill__link *link, const void *data, size_t size, int64_t deadline);
+int sill__link_welcome(struct sill__link *link, const void *data, size_t size, int64_t deadline);
+/* Queues the refusal, never blocks, and ends the link. `status`: REFUSED, LIMIT, VERSION. */
+void sill__link_refuse(struct sill__link *link, int status, const void *data, size_t size);
+/* What the peer's HELLO or WELCOME says: features, limits; maps its control region from `handle`
+ * (SILL_NO_HANDLE: none). */
+int sill__link_learn(struct sill__link *link, const struct sill__hello *hello, sill_handle handle);
+
+/* A message to send. */
+struct sill__outgoing {
+    int type; /* SILL_REQUEST, SILL_REPLY, SILL_DATAGRAM */
+    uint64_t id;
+    const void *data;
+    size_t size;
+    const sill_send_options *options; /* may be NULL */
+    bool refused;
+    int64_t deadline;
+    unsigned seen; /* link->cancels.told when the call began */
+};
+/* Sends: 0 when all of it is with the OS or in shared memory. TIMEOUT: the peer will not see it.
+ * `out->options` NULL: none. A loan that was sent is gone. */
+int sill__link_send(struct sill__link *link, const struct sill__outgoing *out);
+/* A loan of `size` bytes. */
+int sill__link_lend(struct sill__link *link, size_t size, int64_t deadline, void **block);
+int sill__link_unlend(struct sill__link *link, const void *block);
+/* Waits on the link's hub; a cancel of this link ends it. `done` sees the link. */
+int sill__link_wait(struct sill__link *link, bool (*done)(void *arg), void *arg, int64_t deadline,
+                    unsigned seen_cancels);
+/* Writes one frame, waiting for room until the deadline. */
+int sill__link_write(struct sill__link *link, const struct sill__frame *head, const void *body,
+                     size_t size, const sill_handle *handles, unsigned count, int64_t deadline,
+                     unsigned seen);
+/* Queues a control frame; an error ends the link. */
+void sill__link_control(struct sill__link *link, const struct sill__frame *head, const void *body,
+                        size_t size);
+
+/* Reads what has come; the source's work. */
+unsigned sill__link_work(struct sill__source *source, unsigned events);
+extern const struct sill__stream_user sill__link_reader; /* `arg` is to be set to the link */
+/* Takes the first received message out of the queue; NULL if there is none. */
+struct sill__received *sill__link_next(struct sill__link *link);
+
+/* ---- received.c ---- */
+
+/* A message of `size` bytes that will come. Memory for them grows as they come, so that a claim
+ * alone costs nothing. NULL: out of memory. */
+struct sill__received *sill__received_new(sill_port *port, int type, uint64_t size);
+/* Room for `more` bytes behind those that have come; NULL: out of memory. */
+void *sill__received_room(struct sill__received *r, size_t more);
+/* Gives its block back to the peer and closes its handles; frees it and its reference. */
+void sill__received_free(struct sill__received *r);
+/* Releases the mapped block only. */
+void sill__received_release_block(struct sill__received *r);
+/* Hands it to the user: fills the public form, and holds the port from now on. */
+void sill__received_hand(struct sill__received *r, sill_message *message);
+void sill__peer_segment_unref(struct sill__peer_segment *segment);
+
+/* ---- port.c ---- */
+
+struct sill_port {
+    struct sill__link link; /* first */
+    sill_server *server;    /* NULL: a client's port */
+    unsigned references;    /* under the hub's lock: the owner, and each received message */
+    bool open;              /* the owner's reference */
+    /* a server's port */
+    void *context;
+    bool asked;    /* its SILL_CONNECT was handed to the user */
+    bool accepted;
+    bool listed; /* in the server's list of ports with something to hand out */
+    struct sill_port *next, *previous; /* the server's list of all its ports */
+    struct sill_port *next_ready;
+    struct sill__received *farewell; /* the last message, made in advance */
+};
+
+void sill__port_ref(sill_port *port);
+/* The last reference frees the port and its link, and drops its reference to the hub; so whoever
+ * calls this holds another reference to the hub until it has released the lock. */
+void sill__port_unref(sill_port *port);
+
+/* A port around a new connection, with one reference, open. Takes `conn` over also on failure. */
+int sill__port_create(sill_port **out, struct sill__hub *hub, sill__conn *conn,
+                      const sill_port_options *options, const sill_policy *policy);
+/* Options checked and completed with defaults, and the policy they mean. 0, INVALID, and what
+ * sill_policy_load returns. */
+int sill__port_options(const sill_port_options *given, sill_port_options *out,
+                       sill_policy *policy);
+
+/* Checks what a user wants to send. 0 or INVALID. `options` may be NULL. */
+int sill__check_send(const void *data, size_t size, const sill_send_options *options);
+
+/* The link has something new to hand out, or has ended: a server puts its port into line. */
+void sill__port_ready(sill_port *port);
+
+/* ---- server.c ---- */
+
+void sill__server_ready(sill_server *server, sill_port *port);
+/* The owner's reference of a server's port goes: it is out of every list. */
+void sill__server_forget(sill_port *port);
+
+#endif

@@ -1,0 +1,433 @@
+/* link_receive.c - the way in: frames become messages, segments, bells.
+ *
+ * Everything that a peer says is checked here or in wire.c, on a private copy, before it is
+ * believed; a violation is PROTOCOL and ends the link. The functions below never free the link
+ * under their caller: a status that ends it goes up to sill__link_work.
+ */
+#include "link.h"
+
+#include <string.h>
+
+#include "memory.h"
+#include "status.h"
+#include "step.h"
+
+#define FRAMES_AT_ONCE 16
+
+static int out_of_place(const struct sill__frame *head)
+{
+    return sill__fail(SILL_PROTOCOL, "the peer sent a frame of type %u at a time when it may not",
+                      head->type);
+}
+
+/* ---- the beginning of a frame ---- */
+
+static int begin_greeting(struct sill__link *link, const struct sill__frame *head, void **body)
+{
+    link->incoming = sill__received_new(
+        link->port, head->type == SILL__FRAME_HELLO ? SILL_CONNECT : SILL_REPLY, head->size);
+    if (link->incoming == NULL)
+        return SILL_NO_MEMORY;
+    if (head->size == 0)
+        return 0;
+    *body = sill__received_room(link->incoming, head->size);
+    return *body != NULL ? 0 : SILL_NO_MEMORY;
+}
+
+static int begin_message(struct sill__link *link, const struct sill__frame *head, void **body)
+{
+    bool described = (head->flags & SILL__FRAME_DESCRIBED) != 0;
+    if (head->total > link->message_max)
+        return sill__fail(SILL_PROTOCOL,
+                          "the peer sent a message of %llu bytes, allowed are %llu",
+                          (unsigned long long)head->total, (unsigned long long)link->message_max);
+    if (!described && (head->size > head->total || (head->size == 0 && head->total != 0)))
+        return sill__fail(SILL_PROTOCOL, "the peer sent a message that contradicts its size");
+    if (!described && head->size < head->total && link->partial != NULL)
+        return out_of_place(head);
+    if (head->kind == SILL_REPLY && head->id > link->last_id)
+        return sill__fail(SILL_PROTOCOL, "the peer answered a request that was never made");
+    struct sill__received *r = sill__received_new(link->port, head->kind, head->total);
+    if (r == NULL)
+        return SILL_NO_MEMORY;
+    r->id = head->id;
+    r->refused = (head->flags & SILL__FRAME_REFUSED) != 0;
+    link->incoming = r;
+    if (described)
+        *body = &link->descriptor;
+    else if (head->size > 0)
+        *body = sill__received_room(r, head->size);
+    return head->size == 0 || *body != NULL ? 0 : SILL_NO_MEMORY;
+}
+
+static int begin_more(struct sill__link *link, const struct sill__frame *head, void **body)
+{
+    struct sill__received *r = link->partial;
+    if (r == NULL)
+        return out_of_place(head);
+    link->incoming = r;
+    if ((head->flags & SILL__FRAME_DESCRIBED) != 0) {
+        *body = &link->descriptor;
+        return 0;
+    }
+    if (head->size > r->size - r->have)
+        return sill__fail(SILL_PROTOCOL, "the peer sent more of a message than it said");
+    *body = sill__received_room(r, head->size);
+    return *body != NULL ? 0 : SILL_NO_MEMORY;
+}
+
+static int begin(void *arg, const struct sill__frame *head, void **body)
+{
+    struct sill__link *link = arg;
+    SILL__STEP(receive_begin);
+    switch (head->type) {
+    case SILL__FRAME_HELLO:
+        return link->state == SILL__LINK_SILENT ? begin_greeting(link, head, body)
+                                                : out_of_place(head);
+    case SILL__FRAME_WELCOME:
+    case SILL__FRAME_REFUSE:
+        return link->state == SILL__LINK_GREETING ? begin_greeting(link, head, body)
+                                                  : out_of_place(head);
+    case SILL__FRAME_CLOSE:
+    case SILL__FRAME_TAKEN:
+        return 0;
+    case SILL__FRAME_DATA:
+        return out_of_place(head);
+    default:
+        break;
+    }
+    if (link->state != SILL__LINK_OPEN)
+        return out_of_place(head);
+    if (head->type == SILL__FRAME_MESSAGE)
+        return begin_message(link, head, body);
+    if (head->type == SILL__FRAME_MORE)
+        return begin_more(link, head, body);
+    return 0;
+}
+
+/* ---- the end of a frame ---- */
+
+static int end_hello(struct sill__link *link, const sill_handle *handles, unsigned count)
+{
+    struct sill__received *r = link->incoming;
+    struct sill__hello hello;
+    uint16_t version;
+    int rc = sill__hello_parse(r->data, (size_t)r->size, &hello, &version);
+    if (rc == SILL_VERSION) {
+        sill__link_control(
+            link, &(struct sill__frame){.type = SILL__FRAME_REFUSE, .word = (uint64_t)-SILL_VERSION},
+            NULL, 0);
+        return rc;
+    }
+    if (rc == 0)
+        rc = sill__link_learn(link, &hello, count > 0 ? handles[0] : SILL_NO_HANDLE);
+    if (rc != 0)
+        return rc;
+    r->size -= sizeof hello;
+    r->data = (const unsigned char *)r->data + sizeof hello;
+    link->incoming = NULL;
+    if (r->type == SILL_CONNECT) {
+        link->state = SILL__LINK_DECIDING;
+        link->first = link->last = r;
+        sill__port_ready(link->port);
+    } else {
+        link->state = SILL__LINK_OPEN;
+        link->greeting = r;
+    }
+    sill__hub_changed(link->hub);
+    return 0;
+}
+
+static int end_refuse(struct sill__link *link, const struct sill__frame *head)
+{
+    int status = head->word > 0 && head->word < 1000 ? -(int)head->word : SILL_REFUSED;
+    link->greeting = link->incoming;
+    link->incoming = NULL;
+    return status == SILL_REFUSED || status == SILL_LIMIT
+               ? status
+               : sill__fail(SILL_VERSION, "the server speaks another version of the protocol");
+}
+
+static void deliver(struct sill__link *link, struct sill__received *r)
+{
+    sill_path_count *count = &link->statistics.received[r->path];
+    count->messages++;
+    count->bytes += r->size;
+    count->copies += r->copies;
+    sill__hub_changed(link->hub);
+    if (r->type == SILL_REPLY) {
+        struct sill__call **at = &link->calls;
+        while (*at != NULL && (*at)->id != r->id)
+            at = &(*at)->next;
+        if (*at != NULL) {
+            (*at)->reply = r;
+            *at = (*at)->next;
+        } else {
+            link->statistics.late_replies++;
+            sill__received_free(r);
+        }
+        return;
+    }
+    if (link->last != NULL)
+        link->last->next = r;
+    else
+        link->first = r;
+    link->last = r;
+    link->queued += r->segment == NULL ? r->size + sizeof *r : sizeof *r;
+    link->stalled = link->queued > link->queue_max;
+    sill__port_ready(link->port);
+}
+
+/* The bytes of `r` that the descriptor tells of: read in place if it is all of them, copied out if
+ * it is a piece. */
+static int end_described(struct sill__link *link, struct sill__received *r, bool loaned)
+{
+    const struct sill__descriptor *d = &link->descriptor;
+    struct sill__peer_segment *segment =
+        d->segment < SILL__SEGMENTS_LIMIT ? link->peer_segments[d->segment] : NULL;
+    if (segment == NULL || link->own == NULL)
+        return sill__fail(SILL_PROTOCOL, "the peer described a block in a segment that is not");
+    int rc = sill__descriptor_check(d, segment->size, r->size - r->have);
+    if (rc != 0)
+        return rc;
+    const unsigned char *bytes =
+        (const unsigned char *)sill_region_data(segment->region) + d->offset;
+    if (d->size < r->size && link->partial != NULL && link->partial != r)
+        return sill__fail(SILL_PROTOCOL, "the peer began a message inside another");
+    r->segment = segment;
+    r->slot = d->slot;
+    r->generation = d->generation;
+    segment->users++;
+    if (d->size == r->size) {
+        r->data = bytes;
+        r->path = SILL_PATH_MAPPED;
+        r->copies = loaned ? 0 : 1;
+        r->have = r->size;
+        return 0;
+    }
+    r->path = SILL_PATH_ROUNDS;
+    void *room = sill__received_room(r, (size_t)d->size);
+    if (room == NULL)
+        return SILL_NO_MEMORY;
+    memcpy(room, bytes, (size_t)d->size);
+    r->have += d->size;
+    sill__received_release_block(r);
+    return 0;
+}
+
+static void tell_progress(struct sill__link *link, const struct sill__received *r)
+{
+    if (link->progress == NULL)
+        return;
+    const sill_progress progress = {link->port, 1, r->have, r->size};
+    link->progress(link->progress_arg, &progress);
+}
+
+/* MESSAGE and MORE. */
+static int end_message(struct sill__link *link, const struct sill__frame *head)
+{
+    struct sill__received *r = link->incoming;
+    if ((head->flags & SILL__FRAME_DESCRIBED) != 0) {
+        int rc = end_described(link, r, (head->flags & SILL__FRAME_LOANED) != 0);
+        if (rc != 0)
+            return rc;
+    } else {
+        r->have += head->size;
+    }
+    link->incoming = NULL;
+    if (r->have < r->size) {
+        link->partial = r;
+        tell_progress(link, r);
+        return 0;
+    }
+    if (link->partial == r) {
+        link->partial = NULL;
+        tell_progress(link, r);
+    }
+    deliver(link, r);
+    return 0;
+}
+
+static void drop_partial(struct sill__link *link)
+{
+    sill__received_free(link->partial);
+    link->partial = NULL;
+}
+
+static int end_segment(struct sill__link *link, const struct sill__frame *head, sill_handle handle)
+{
+    if (head->id >= SILL__SEGMENTS_LIMIT || link->peer_segments[head->id] != NULL ||
+        head->total == 0 || head->total > SIZE_MAX / 2 || link->own == NULL)
+        return sill__fail(SILL_PROTOCOL, "the peer announced a segment that cannot be");
+    struct sill__peer_segment *segment = sill__alloc_zeroed(sizeof *segment);
+    if (segment == NULL)
+        return sill__fail(SILL_NO_MEMORY, "no memory for a segment of the peer");
+    sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.read_only = 1;
+    options.size = (size_t)head->total;
+    int rc = sill_region_open_handle(&segment->region, handle, &options);
+    if (rc != 0) {
+        sill__free(segment);
+        bool ours = rc == SILL_NO_MEMORY || rc == SILL_LIMIT || rc == SILL_OS;
+        return ours || rc == SILL_PROTOCOL
+                   ? rc
+                   : sill__fail(SILL_PROTOCOL, "the peer's segment is not as it was announced");
+    }
+    segment->size = head->total;
+    segment->users = 1;
+    link->peer_segments[head->id] = segment;
+    link->statistics.peer_segments++;
+    return 0;
+}
+
+static int end_drop(struct sill__link *link, const struct sill__frame *head)
+{
+    if (head->id >= SILL__SEGMENTS_LIMIT || link->peer_segments[head->id] == NULL)
+        return sill__fail(SILL_PROTOCOL, "the peer dropped a segment that is not");
+    sill__peer_segment_unref(link->peer_segments[head->id]);
+    link->peer_segments[head->id] = NULL;
+    link->statistics.peer_segments--;
+    return 0;
+}
+
+/* Nobody waits for the reply: a request that was not handed out need not be. */
+static void end_cancel(struct sill__link *link, uint64_t id)
+{
+    struct sill__received *before = NULL, *r = link->first;
+    while (r != NULL && !(r->type == SILL_REQUEST && r->id == id)) {
+        before = r;
+        r = r->next;
+    }
+    if (r == NULL)
+        return;
+    if (before != NULL)
+        before->next = r->next;
+    else
+        link->first = r->next;
+    if (link->last == r)
+        link->last = before;
+    link->queued -= r->segment == NULL ? r->size + sizeof *r : sizeof *r;
+    sill__received_free(r);
+}
+
+/* What every frame but the messages' does. */
+static int end_control(struct sill__link *link, const struct sill__frame *head,
+                       const sill_handle *handles)
+{
+    switch (head->type) {
+    case SILL__FRAME_CLOSE:
+        link->peer_closed = true;
+        return SILL_CLOSED;
+    case SILL__FRAME_HELLO:
+    case SILL__FRAME_WELCOME:
+        return end_hello(link, handles, head->handles);
+    case SILL__FRAME_REFUSE:
+        return end_refuse(link, head);
+    case SILL__FRAME_SEGMENT:
+        return end_segment(link, head, handles[0]);
+    case SILL__FRAME_DROP:
+        return end_drop(link, head);
+    case SILL__FRAME_ABORT:
+        drop_partial(link);
+        return 0;
+    case SILL__FRAME_BELL:
+        link->bells++;
+        sill__hub_changed(link->hub);
+        return 0;
+    case SILL__FRAME_CANCEL:
+        end_cancel(link, head->id);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int end(void *arg, const struct sill__frame *head, const sill_handle *handles, bool good)
+{
+    struct sill__link *link = arg;
+    bool message = head->type == SILL__FRAME_MESSAGE || head->type == SILL__FRAME_MORE;
+    if (good && message) {
+        struct sill__received *r = link->incoming;
+        for (unsigned i = 0; i < head->handles; i++)
+            r->handles[i] = handles[i];
+        if (head->handles > 0)
+            r->handle_count = head->handles;
+        return end_message(link, head);
+    }
+    int rc = 0;
+    if (good) {
+        rc = end_control(link, head, handles);
+    } else if (link->incoming != link->partial) {
+        sill__received_free(link->incoming);
+    } else {
+        drop_partial(link);
+    }
+    if (!good)
+        link->incoming = NULL;
+    for (unsigned i = 0; i < head->handles; i++)
+        sill__handle_close(handles[i]); /* regions were opened by duplicates */
+    return rc;
+}
+
+const struct sill__stream_user sill__link_reader = {begin, end, NULL};
+
+/* ---- work ---- */
+
+static unsigned read_some(struct sill__link *link)
+{
+    int rc = sill__stream_read(&link->stream, FRAMES_AT_ONCE, link->hub->scratch, SILL__SCRATCH);
+    if (link->doomed != 0)
+        rc = link->doomed;
+    if (rc == 0)
+        return SILL__READABLE;
+    if (rc != SILL_AGAIN)
+        sill__link_end(link, rc);
+    else if (link->peer_dead)
+        sill__link_end(link, SILL_DIED);
+    return 0;
+}
+
+unsigned sill__link_work(struct sill__source *source, unsigned events)
+{
+    struct sill__link *link = (struct sill__link *)source;
+    if (link->state == SILL__LINK_ENDED)
+        return 0;
+    if ((events & SILL__PEER_DEAD) != 0) {
+        link->peer_dead = true;
+        sill__hub_changed(link->hub);
+    }
+    if ((events & SILL__WRITABLE) != 0) {
+        link->writable = true;
+        sill__stream_flush(&link->stream); /* a failure shows when reading */
+        sill__hub_changed(link->hub);
+    }
+    if ((events & (SILL__READABLE | SILL__PEER_DEAD)) == 0 && link->doomed == 0)
+        return 0;
+    if (link->stalled && link->doomed == 0)
+        return 0; /* sill__link_next makes it ready again */
+    sill__port_ref(link->port);
+    unsigned left = read_some(link);
+    if (link->stalled)
+        left = 0;
+    sill__port_unref(link->port);
+    return left;
+}
+
+struct sill__received *sill__link_next(struct sill__link *link)
+{
+    struct sill__received *r = link->first;
+    if (r == NULL)
+        return NULL;
+    link->first = r->next;
+    if (link->first == NULL)
+        link->last = NULL;
+    r->next = NULL;
+    if (r->type != SILL_CONNECT)
+        link->queued -= r->segment == NULL ? r->size + sizeof *r : sizeof *r;
+    if (link->stalled && link->queued <= link->queue_max / 2) {
+        link->stalled = false;
+        if (link->state != SILL__LINK_ENDED)
+            sill__hub_ready(link->hub, &link->source, SILL__READABLE);
+    }
+    return r;
+}

@@ -1,0 +1,164 @@
+/* port_rig.h - a server in a thread of the test's process, and what the port tests share.
+ *
+ * The server accepts every client (refuses those whose connect data is "no"), and answers a
+ * request according to its first byte: see `serve`.
+ */
+#ifndef PORT_RIG_H
+#define PORT_RIG_H
+
+#include <stdatomic.h>
+
+#include <sill.h>
+
+#include "support.h"
+
+struct rig {
+    char name[SUPPORT_NAME_SIZE];
+    sill_server *server;
+    struct support_thread *thread;
+    sill_port_options options;
+    /* what the server saw; read after rig_stop */
+    unsigned connects, datagrams, requests, closed, died, broken;
+    uint64_t datagram_bytes;
+    uint64_t expected_sequence; /* datagrams of 8 bytes or more begin with a number */
+    unsigned out_of_order;
+    sill_message held; /* a request that is never answered, or a datagram that is never released */
+    sill_handle sent_handle;
+};
+
+static void rig_datagram(struct rig *rig, sill_message *m)
+{
+    rig->datagrams++;
+    rig->datagram_bytes += m->size;
+    uint64_t number;
+    if (m->size >= sizeof number) {
+        memcpy(&number, m->data, sizeof number);
+        if (number != rig->expected_sequence++)
+            rig->out_of_order++;
+    }
+    sill_release(m);
+}
+
+/* 'H': held and never answered. 'R': released unanswered. 'N': refused with "not this". 'C': calls
+ * the client back and answers with what that gave. 'D': two datagrams before the answer. 'F': the
+ * handle that came is kept, and the answer carries it back. Anything else comes back as it is. */
+static void rig_request(struct rig *rig, sill_message *m)
+{
+    rig->requests++;
+    char first = m->size > 0 ? *(const char *)m->data : 0;
+    sill_port *port = m->port;
+    if (first == 'H') {
+        sill_release(&rig->held);
+        rig->held = *m;
+        *m = (sill_message)SILL_MESSAGE_INIT;
+    } else if (first == 'R') {
+        sill_release(m);
+    } else if (first == 'N') {
+        sill_refuse(m, "not this", 8);
+    } else if (first == 'C') {
+        sill_message back = SILL_MESSAGE_INIT;
+        int rc = sill_call(port, "who?", 4, &back, SUPPORT_PATIENCE_MS);
+        sill_reply(m, rc == 0 ? back.data : "failed", rc == 0 ? back.size : 6);
+        sill_release(&back);
+    } else if (first == 'D') {
+        sill_send(port, "one", 3, SUPPORT_PATIENCE_MS);
+        sill_send(port, "two", 3, SUPPORT_PATIENCE_MS);
+        sill_reply(m, "sent", 4);
+    } else if (first == 'F') {
+        sill_handle handle = SILL_NO_HANDLE;
+        sill_message_handle(m, 0, &handle);
+        sill_send_options options = SILL_SEND_OPTIONS_INIT;
+        options.handles = &handle;
+        options.handle_count = 1;
+        sill_reply_with(m, "back", 4, &options);
+        rig->sent_handle = handle;
+    } else {
+        sill_reply(m, m->data, m->size);
+    }
+}
+
+static int rig_run(void *arg)
+{
+    struct rig *rig = arg;
+    sill_message m = SILL_MESSAGE_INIT;
+    int rc;
+    while ((rc = sill_server_receive(rig->server, &m, -1)) == 0) {
+        switch (m.type) {
+        case SILL_CONNECT:
+            rig->connects++;
+            if (m.size == 2 && memcmp(m.data, "no", 2) == 0)
+                sill_refuse(&m, "go away", 7);
+            else
+                sill_accept(rig->server, &m, rig, "hello", 5, NULL);
+            break;
+        case SILL_REQUEST:
+            rig_request(rig, &m);
+            break;
+        case SILL_DATAGRAM:
+            rig_datagram(rig, &m);
+            break;
+        default:
+            rig->closed += m.type == SILL_CLOSED;
+            rig->died += m.type == SILL_DIED;
+            rig->broken += m.type != SILL_CLOSED && m.type != SILL_DIED;
+            sill_release(&m);
+            break;
+        }
+    }
+    sill_release(&rig->held);
+    return rc;
+}
+
+static void rig_listen(struct rig *rig, const sill_port_options *options)
+{
+    memset(rig, 0, sizeof *rig);
+    rig->sent_handle = SILL_NO_HANDLE;
+    support_name(rig->name, "port");
+    support_ok(sill_listen(&rig->server, rig->name, options));
+}
+
+static void rig_start(struct rig *rig, const sill_port_options *options)
+{
+    rig_listen(rig, options);
+    rig->thread = support_thread(rig_run, rig);
+}
+
+/* Ends the server's thread, keeps the server. */
+static void rig_halt(struct rig *rig)
+{
+    if (rig->thread == NULL)
+        return;
+    sill_server_cancel(rig->server);
+    assert_int_equal(SILL_CANCELED, support_join(rig->thread));
+    rig->thread = NULL;
+}
+
+static void rig_stop(struct rig *rig)
+{
+    rig_halt(rig);
+    sill_server_close(rig->server);
+    rig->server = NULL;
+}
+
+static sill_port *rig_client(const struct rig *rig, int path)
+{
+    sill_port_options options = SILL_PORT_OPTIONS_INIT;
+    options.path = path;
+    sill_port *port = NULL;
+    support_ok(sill_connect(&port, rig->name, &options));
+    return port;
+}
+
+static unsigned char *rig_bytes(size_t size, unsigned seed)
+{
+    unsigned char *bytes = malloc(size + 1);
+    assert_non_null(bytes);
+    uint32_t x = seed * 2654435761u + 1;
+    for (size_t i = 0; i < size; i++) {
+        x = x * 1664525u + 1013904223u;
+        bytes[i] = (unsigned char)(x >> 24) | 0x80; /* no letter: the server echoes it */
+    }
+    return bytes;
+}
+
+#endif
