@@ -24,7 +24,7 @@
 
 /* Pointer differences within an object must be told, and a size rounded up to pages. */
 #define LARGEST_PAGE 65536
-#define SIZE_LIMIT ((size_t)PTRDIFF_MAX - SILL__REGION_HEADER - LARGEST_PAGE)
+#define SIZE_LIMIT   ((size_t)PTRDIFF_MAX - SILL__REGION_HEADER - LARGEST_PAGE)
 
 static const struct {
     int kind;
@@ -67,8 +67,9 @@ static int copy_options(sill_region_options *out, const sill_region_options *opt
         return 0;
     size_t size = options->struct_size;
     if (size < sizeof *out)
-        return sill__fail(SILL_INVALID, "The region options are not initialised: struct_size is "
-                                        "%zu and must be at least %zu (SILL_REGION_OPTIONS_INIT).",
+        return sill__fail(SILL_INVALID,
+                          "The region options are not initialised: struct_size is "
+                          "%zu and must be at least %zu (SILL_REGION_OPTIONS_INIT).",
                           size, sizeof *out);
     const unsigned char *bytes = (const unsigned char *)options;
     for (size_t i = sizeof *out; i < size; i++)
@@ -114,8 +115,9 @@ static int check_name(const struct sill__region_ops *ops, const char *name)
 {
     const char *kind = sill_region_kind_name(ops->kind);
     if ((ops->caps & SILL_REGION_NAMED) == 0)
-        return name == NULL ? 0
-                            : sill__fail(SILL_INVALID, "A region of the kind %s has no name.", kind);
+        return name == NULL
+                   ? 0
+                   : sill__fail(SILL_INVALID, "A region of the kind %s has no name.", kind);
     if (name == NULL)
         return sill__fail(SILL_INVALID, "A region of the kind %s needs a name.", kind);
     if (ops->owner != 0)
@@ -143,8 +145,7 @@ static int make_request(struct sill__region_request *out, const char *name, int 
     out->open_existing = known.open_existing != 0;
     out->read_only = known.read_only != 0;
     out->resizable = known.resizable != 0;
-    out->deadline =
-        sill__deadline(known.timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : known.timeout_ms);
+    out->deadline = sill__deadline(known.timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : known.timeout_ms);
     return 0;
 }
 
@@ -406,8 +407,7 @@ int sill_region_create(sill_region **region, const char *name, size_t size,
     request.size = size;
     if (request.ops->owner != 0)
         return sill__region_create_named(region, &request);
-    return name != NULL ? create_file(region, &request)
-                        : sill__region_make(region, &request, NULL);
+    return name != NULL ? create_file(region, &request) : sill__region_make(region, &request, NULL);
 }
 
 int sill_region_open(sill_region **region, const char *name, const sill_region_options *options)
@@ -430,7 +430,8 @@ int sill_region_open_handle(sill_region **region, sill_handle handle,
                             const sill_region_options *options)
 {
     if (region == NULL || handle == SILL_NO_HANDLE)
-        return sill__fail(SILL_INVALID, "The pointer for the region is NULL, or there is no handle.");
+        return sill__fail(SILL_INVALID,
+                          "The pointer for the region is NULL, or there is no handle.");
     struct sill__region_request request;
     int rc = make_request(&request, NULL, sill__region_auto_anonymous, options);
     if (rc != 0)

@@ -43,9 +43,9 @@ static bool all_zero(const struct sill__region_header *header)
  * the magic may be there already, and then they are such as only sill writes. */
 static bool half_made(const struct sill__region_header *header)
 {
-    return header->magic == 0 && (all_zero(header) || (header->layout == SILL__REGION_LAYOUT &&
-                                                       header->kind != 0 && header->size != 0 &&
-                                                       header->creator != 0));
+    return header->magic == 0 &&
+           (all_zero(header) || (header->layout == SILL__REGION_LAYOUT && header->kind != 0 &&
+                                 header->size != 0 && header->creator != 0));
 }
 
 int sill__region_header_check(const struct sill__region_header *header, uint64_t object_size,

@@ -24,9 +24,9 @@
  *
  * (1) The record is made again: whole and kept. (2) The remains are removed first. (3) Another
  * object name is used; the record tells openers. (4) Until the deadline, then TIMEOUT; the creator
- * dies: as if its lock had been free. (5) The record goes first. (6) The old object is removed; with
- * `open_existing` it is opened. (7) Until sill_region_remove, which drops the record and leaves the
- * foreign object alone.
+ * dies: as if its lock had been free. (5) The record goes first. (6) The old object is removed;
+ * with `open_existing` it is opened. (7) Until sill_region_remove, which drops the record and
+ * leaves the foreign object alone.
  *
  * A kill at any instruction leaves one of these states, since the record precedes the object, names
  * it, and outlives it. Two creators race for the claim, and only one gets it. Whoever finds a state
@@ -49,7 +49,7 @@
 /* How many object names are tried when others have taken the usual one. */
 #define ATTEMPTS 8
 
-#define FIRST_PAUSE_NS INT64_C(200000)
+#define FIRST_PAUSE_NS   INT64_C(200000)
 #define LONGEST_PAUSE_NS INT64_C(10000000)
 
 /* ---- the record ---- */
@@ -134,8 +134,8 @@ int sill__region_remove_object(void *arg, const struct sill__owner_info *info)
     int rc = ops->remove(info->object, sill__region_name_hash(ops->kind, info->name));
     if (rc == 0)
         SILL__STEP(region_removed);
-    bool done = rc == SILL_NOT_FOUND || rc == SILL_FOREIGN || rc == SILL_DENIED ||
-                rc == SILL_UNSUPPORTED;
+    bool done =
+        rc == SILL_NOT_FOUND || rc == SILL_FOREIGN || rc == SILL_DENIED || rc == SILL_UNSUPPORTED;
     return done ? 0 : rc;
 }
 
@@ -210,8 +210,8 @@ static int open_once(sill_region **out, const struct sill__region_request *reque
 {
     sill__owner *owner;
     struct sill__owner_info info;
-    int rc = sill__owner_join(&owner, request->directory, request->ops->owner, request->name,
-                              &info);
+    int rc =
+        sill__owner_join(&owner, request->directory, request->ops->owner, request->name, &info);
     if (rc == SILL_NOT_FOUND)
         return open_unrecorded(out, request);
     if (rc != 0)
@@ -317,9 +317,9 @@ static int settle_remains(const struct sill__region_request *request, sill__owne
         info->kept = (request->ops->caps & SILL_REGION_PERSISTS) != 0;
         sill_region_close(region);
         rc = sill__owner_update(owner, info);
-        return rc != 0 ? rc
-                       : sill__fail(SILL_EXISTS, "The region \"%s\" exists already.",
-                                    request->name);
+        return rc != 0
+                   ? rc
+                   : sill__fail(SILL_EXISTS, "The region \"%s\" exists already.", request->name);
     }
     if (rc == SILL_AGAIN)
         rc = request->ops->remove(info->object,
