@@ -26,6 +26,12 @@ static void write_text(const char *path, const char *text)
     support_write_file(path, text, strlen(text));
 }
 
+/* The same for names that are not ASCII, which the C library of Windows cannot open. */
+static void write_utf8(const char *path, const char *text)
+{
+    support_ok(sill__file_replace(path, text, strlen(text)));
+}
+
 /* Nobody's settings but this test's. */
 static void use_empty_settings(void)
 {
@@ -82,9 +88,9 @@ static void named_file(void **state)
     use_empty_settings();
     support_path(path, "p\xc3\xa4.json");
     assert_fails(SILL_NOT_FOUND, path, "p\xc3\xa4.json");
-    write_text(path, "{\"spin_ns\": 11}");
+    write_utf8(path, "{\"spin_ns\": 11}");
     assert_loads(path, 11, path);
-    write_text(path, "{\"spin_ns\":\n11, \"speed\": 3}");
+    write_utf8(path, "{\"spin_ns\":\n11, \"speed\": 3}");
     assert_fails(SILL_INVALID, path, "p\xc3\xa4.json:2:5: \"speed\" is no key of a policy");
     assert_fails(SILL_NOT_FOUND, "", "");
 }
@@ -162,7 +168,7 @@ static void source_is_cut(void **state)
     char path[SUPPORT_PATH_SIZE], source[SUPPORT_PATH_SIZE];
     use_empty_settings();
     support_path(path, "\xc3\xa4\xc3\xa4");
-    write_text(path, "{}");
+    write_utf8(path, "{}");
     size_t folder = strlen(path) - 4;
     for (size_t room = 1; room <= strlen(path) + 1; room++) {
         sill_policy policy = SILL_POLICY_INIT;
