@@ -55,7 +55,7 @@ unsigned sill_region_capabilities(int kind)
 {
     const struct sill__region_ops *ops =
         sill__region_ops_of(kind == SILL_REGION_AUTO ? sill__region_auto_named : kind);
-    return ops != NULL ? ops->caps : 0;
+    return ops != NULL ? ops->caps | SILL_REGION_AVAILABLE : 0;
 }
 
 /* ---- arguments ---- */

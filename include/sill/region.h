@@ -51,7 +51,8 @@ enum sill_region_capability {
     SILL_REGION_RESIZES = 4,    /* sill_region_resize works */
     SILL_REGION_PASSES = 8,     /* sill_region_handle gives a handle that can be passed */
     SILL_REGION_SEALED = 16,    /* size fixed, and not writable by those it is passed to */
-    SILL_REGION_READ_ONLY = 32  /* can be opened read-only */
+    SILL_REGION_READ_ONLY = 32, /* can be opened read-only */
+    SILL_REGION_AVAILABLE = 64  /* exists on this system: set for each kind that does */
 };
 
 typedef struct sill_region_options {
@@ -71,7 +72,7 @@ typedef struct sill_region_options {
 /* Creates a region of `size` bytes (1 or more), zeroed, mapped read-write. `name` is a sill name
  * (1 to 200 bytes of letters, digits, '.', '_', '-'), for FILE a path, NULL for anonymous kinds.
  * Objects are the user's own (mode 0600, or a DACL for the user alone).
- * 0; EXISTS; INVALID; NO_SPACE (the file system or /dev/shm is full, or memory cannot be
+ * 0; EXISTS; NOT_FOUND (FILE: the directory does not exist); INVALID; NO_SPACE (the file system or /dev/shm is full, or memory cannot be
  * committed); LIMIT (a limit of the system such as shmmax: the sentence names it and says where
  * to raise it); TOO_BIG (beyond the address space); DENIED; UNSUPPORTED (the kind does not exist
  * on this system); TIMEOUT (another process has been creating it for too long); with
@@ -113,14 +114,17 @@ SILL_API int sill_region_map(sill_region *region);
 /* Changes the size (creators of kinds with SILL_REGION_RESIZES, `resizable` set). Grows with the
  * space reserved; new bytes are 0. The mapping may move. Others keep the old size until they map
  * again; after a shrink, their touching what is gone is a fault, which is why memory for untrusted
- * peers is never resizable. 0, NO_SPACE, LIMIT, UNSUPPORTED, INVALID, NO_MEMORY, OS. */
+ * peers is never resizable. Where the memory cannot be mapped again the region is left unmapped.
+ * 0, NO_SPACE, LIMIT, UNSUPPORTED, INVALID, NO_MEMORY, OS. */
 SILL_API int sill_region_resize(sill_region *region, size_t size);
 
 /* Unmaps and closes. Named kinds with SILL_REGION_PERSISTS stay. NULL is fine. */
 SILL_API void sill_region_close(sill_region *region);
 
 /* Removes the name and, once nobody maps it any more, the memory. `options` tells kind and
- * directory. 0; NOT_FOUND; DENIED; FOREIGN; UNSUPPORTED (Win32 sections go by themselves); OS. */
+ * directory. 0; NOT_FOUND (also: another process is only just creating it); DENIED; FOREIGN (what
+ * has the name is left alone, and the name is free in sill); UNSUPPORTED (Win32 sections go by
+ * themselves); INVALID; NO_MEMORY; OS. */
 SILL_API int sill_region_remove(const char *name, const sill_region_options *options);
 
 /* What `kind` can do on this system, a set of enum sill_region_capability; 0 if the kind does not
