@@ -83,8 +83,8 @@ SILL_API int sill_policy_validate(const sill_policy *policy);
  *   less than mapped_min, or nothing can be mapped: channel;
  *   its segment, a power of two, is at most mapped_max: mapped;
  *   else: rounds.
- * An empty message is never mapped. `reason` (may be NULL) is set to a static sentence. Never
- * AUTO. */
+ * An empty message is never mapped, one byte never goes in rounds. `reason` (may be NULL) is set
+ * to a static sentence. Never AUTO. */
 SILL_API int sill_policy_pick(const sill_policy *policy, uint64_t size, unsigned can,
                               const char **reason);
 
