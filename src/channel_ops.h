@@ -88,7 +88,11 @@ struct sill__channel_ops {
     /* The peer imported `count` more of the handles exported: forget them. (SILL__CHANNEL_TAKEN) */
     int (*taken)(sill__conn *conn, unsigned count);
 
-    /* Reports events of this connection (listener) with `key` in `wait`; one wait at most. */
+    /* Reports events of this connection (listener) with `key` in `wait`; one wait at most. Watch it
+     * before its first send, recv or accept, in one wait for life. (A Windows handle is bound to
+     * one completion port for good: a connection can go to another wait only if that one watches
+     * nothing else, or shares the port; INVALID otherwise. One that was accepted can always be
+     * watched in the wait of its listener, or in a new one.) */
     int (*watch)(sill__conn *conn, sill__wait *wait, void *key);
     void (*unwatch)(sill__conn *conn);
     int (*watch_listen)(sill__listen *listen, sill__wait *wait, void *key);
