@@ -78,7 +78,8 @@ static BOOL CALLBACK run_once(PINIT_ONCE once, PVOID argument, PVOID *context)
     void (*init)(void);
     (void)once;
     (void)context;
-    memcpy(&init, argument, sizeof init); /* a function's address does not fit a PVOID by the book */
+    /* A function's address does not fit a PVOID by the book, so its place is passed. */
+    memcpy(&init, argument, sizeof init);
     init();
     return TRUE;
 }
