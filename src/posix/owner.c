@@ -273,6 +273,7 @@ static bool looks_like_record(const char *file)
     return false;
 }
 
+/* `file` looks like a record, so it is short enough. */
 static int add_name(struct names *names, const char *file)
 {
     if (names->count == names->room) {
@@ -283,7 +284,7 @@ static int add_name(struct names *names, const char *file)
         names->at = at;
         names->room = room;
     }
-    snprintf(names->at[names->count++], sizeof *names->at, "%s", file);
+    memcpy(names->at[names->count++], file, strlen(file) + 1);
     return SILL_OK;
 }
 

@@ -253,8 +253,7 @@ static void foreign_files(void **state)
                                         "\n",
                                         "sill",
                                         "sill-ownex 1\n",
-                                        "\x7f"
-                                        "ELF",
+                                        "\177ELF",
                                         " sill-owner 1\n"};
     static const int statuses[] = {SILL_FOREIGN, SILL_FOREIGN, SILL__TORN,
                                    SILL_FOREIGN, SILL_FOREIGN, SILL_FOREIGN};
