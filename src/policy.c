@@ -3,7 +3,7 @@
  * Everything here is pure: no I/O, no state, no allocation. The table in policy_table.h is the
  * only list of keys, and SILL_PATH_TABLE the only list of paths. Two contradictions are ruled out
  * so that each size has one path: what the ring takes ends before what is mapped begins, and the
- * smallest message that is mapped fits into the largest segment.
+ * smallest message that is mapped may be mapped at all.
  */
 #include "policy_table.h"
 
@@ -14,8 +14,8 @@
 #include "status.h"
 
 const struct sill__policy_key sill__policy_keys[SILL__POLICY_NUMBERS] = {
-#define KEY(field, low, high, power, standard)                                                     \
-    {#field, offsetof(sill_policy, field), low, high, power, standard},
+#define KEY(field, low, high, unit, standard)                                                      \
+    {#field, offsetof(sill_policy, field), low, high, unit, standard},
     SILL__POLICY_TABLE(KEY)
 #undef KEY
 };
@@ -83,13 +83,19 @@ void sill__policy_allowed(enum sill__policy_index key, char out[120])
         return;
     }
     const struct sill__policy_key *k = &sill__policy_keys[key];
-    snprintf(out, 120, "%s from %" PRIu64 " to %" PRIu64,
-             k->power ? "a power of two" : "an integer", k->low, k->high);
+    char what[40] = "an integer";
+    if (k->unit == SILL__POLICY_POWER)
+        snprintf(what, sizeof what, "a power of two");
+    else if (k->unit > 1)
+        snprintf(what, sizeof what, "a multiple of %" PRIu64, k->unit);
+    snprintf(out, 120, "%s from %" PRIu64 " to %" PRIu64, what, k->low, k->high);
 }
 
-static bool is_power(uint64_t value)
+static bool fits(const struct sill__policy_key *key, uint64_t value)
 {
-    return value != 0 && (value & (value - 1)) == 0;
+    if (value < key->low || value > key->high)
+        return false;
+    return key->unit == SILL__POLICY_POWER ? (value & (value - 1)) == 0 : value % key->unit == 0;
 }
 
 bool sill__policy_check_key(const sill_policy *policy, enum sill__policy_index key,
@@ -103,7 +109,7 @@ bool sill__policy_check_key(const sill_policy *policy, enum sill__policy_index k
     } else {
         const struct sill__policy_key *k = &sill__policy_keys[key];
         uint64_t number = sill__policy_get(policy, key);
-        if (number >= k->low && number <= k->high && (!k->power || is_power(number)))
+        if (fits(k, number))
             return true;
         snprintf(value, sizeof value, "%" PRIu64, number);
     }
@@ -112,15 +118,6 @@ bool sill__policy_check_key(const sill_policy *policy, enum sill__policy_index k
     snprintf(out->text, sizeof out->text, "\"%s\" is %s, but must be %s.",
              sill__policy_key_name(key), value, allowed);
     return false;
-}
-
-/* The largest segment that may be made: segments are powers of two. */
-static uint64_t largest_segment(const sill_policy *policy)
-{
-    uint64_t size = 1;
-    while (size <= policy->mapped_max / 2)
-        size *= 2;
-    return size;
 }
 
 static bool contradicts(const sill_policy *policy, unsigned named, enum sill__policy_index key,
@@ -153,9 +150,9 @@ bool sill__policy_check(const sill_policy *policy, unsigned named, struct sill__
     if (policy->segment_size > policy->mapped_max)
         return contradicts(policy, named, sill__policy_segment_size, "at most",
                            sill__policy_mapped_max, out);
-    if (policy->mapped_min > largest_segment(policy))
-        return contradicts(policy, named, sill__policy_mapped_min,
-                           "at most the largest power of two in", sill__policy_mapped_max, out);
+    if (policy->mapped_min > policy->mapped_max)
+        return contradicts(policy, named, sill__policy_mapped_min, "at most",
+                           sill__policy_mapped_max, out);
     return true;
 }
 
@@ -176,7 +173,7 @@ static bool possible(const sill_policy *policy, int path, uint64_t size, unsigne
     case SILL_PATH_INLINE:
         return (can & SILL_CAN_INLINE) != 0 && size <= policy->inline_max;
     case SILL_PATH_MAPPED:
-        return (can & SILL_CAN_MAP) != 0 && size > 0 && size <= largest_segment(policy);
+        return (can & SILL_CAN_MAP) != 0 && size > 0 && size <= policy->mapped_max;
     case SILL_PATH_ROUNDS: /* two pieces at least */
         return (can & SILL_CAN_MAP) != 0 && size > 1;
     default:
@@ -225,6 +222,6 @@ int sill_policy_pick(const sill_policy *policy, uint64_t size, unsigned can, con
         *reason = "at least mapped_min: lies in a mapped segment";
         return SILL_PATH_MAPPED;
     }
-    *reason = "more than mapped_max has room for: in pieces through segments";
+    *reason = "more than mapped_max: in pieces through segments";
     return SILL_PATH_ROUNDS;
 }

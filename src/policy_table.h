@@ -17,18 +17,21 @@
 
 #define SILL__POLICY_FILE_MAX ((size_t)1 << 20) /* bytes */
 
-/* X(field, smallest, largest, power of two, default) */
+/* X(field, smallest, largest, unit, default). Unit: the value is a multiple of it, or
+ * SILL__POLICY_POWER: a power of two. Blocks are multiples of 64 bytes, so mapped_max is. The peer
+ * keeps at most SILL__SEGMENTS_LIMIT segments (wire.h). */
+#define SILL__POLICY_POWER 0
 #define SILL__POLICY_TABLE(X)                                                                      \
-    X(inline_max, 0, 64 * SILL__MIB, false, 4 * SILL__KIB)                                         \
-    X(mapped_min, 1, 1024 * SILL__GIB, false, 64 * SILL__KIB)                                      \
-    X(segment_size, 4 * SILL__KIB, SILL__GIB, true, SILL__MIB)                                     \
-    X(segments_max, 1, 1024, false, 16)                                                            \
-    X(mapped_max, 4 * SILL__KIB, 1024 * SILL__GIB, false, 256 * SILL__MIB)                         \
-    X(ring_size, 4 * SILL__KIB, 256 * SILL__MIB, true, 64 * SILL__KIB)                             \
-    X(spin_ns, 0, 1000000000, false, 20000)
+    X(inline_max, 0, 64 * SILL__MIB, 1, 4 * SILL__KIB)                                             \
+    X(mapped_min, 1, 1024 * SILL__GIB, 1, 64 * SILL__KIB)                                          \
+    X(segment_size, 4 * SILL__KIB, SILL__GIB, SILL__POLICY_POWER, SILL__MIB)                       \
+    X(segments_max, 1, 64, 1, 16)                                                                  \
+    X(mapped_max, 4 * SILL__KIB, 1024 * SILL__GIB, 64, 256 * SILL__MIB)                            \
+    X(ring_size, 4 * SILL__KIB, 256 * SILL__MIB, SILL__POLICY_POWER, 64 * SILL__KIB)               \
+    X(spin_ns, 0, 1000000000, 1, 20000)
 
 enum sill__policy_index {
-#define SILL__POLICY_INDEX(field, low, high, power, standard) sill__policy_##field,
+#define SILL__POLICY_INDEX(field, low, high, unit, standard) sill__policy_##field,
     SILL__POLICY_TABLE(SILL__POLICY_INDEX)
 #undef SILL__POLICY_INDEX
         SILL__POLICY_NUMBERS,
@@ -42,7 +45,7 @@ struct sill__policy_key {
     size_t offset; /* of its uint64_t in sill_policy */
     uint64_t low;
     uint64_t high;
-    bool power; /* a power of two */
+    uint64_t unit; /* as in the table */
     uint64_t standard;
 };
 extern const struct sill__policy_key sill__policy_keys[SILL__POLICY_NUMBERS];

@@ -45,17 +45,18 @@ SILL_API int sill_path_parse(const char *text);
 
 /* Ranges and defaults: docs/policy.schema.json. A 0 is a 0 here, not a default: fill a policy with
  * sill_policy_defaults, load or parse, then change it. inline_max < mapped_min; inline_max <=
- * ring_size / 4; segment_size <= mapped_max; mapped_min <= the largest segment. */
+ * ring_size / 4; segment_size <= mapped_max; mapped_min <= mapped_max. */
 typedef struct sill_policy {
     size_t struct_size;    /* set by SILL_POLICY_INIT */
     uint64_t inline_max;   /* largest message for the ring, bytes; 0: only empty ones */
     uint64_t mapped_min;   /* smallest message that is mapped, bytes: the sill. What lies between
                               inline_max and mapped_min goes over the channel. */
     uint64_t segment_size; /* bytes of an ordinary segment, a power of two; a larger message gets
-                              a segment of its own size, rounded up to a power of two */
+                              a segment of its own size, rounded up to a power of two as far as
+                              mapped_max allows */
     uint64_t segments_max; /* segments that one side of a connection may hold at once */
-    uint64_t mapped_max;   /* bytes that one side of a connection may hold in segments; a message
-                              whose segment would be larger than this goes in rounds */
+    uint64_t mapped_max;   /* bytes that one side of a connection may hold in segments, a multiple
+                              of 64; a message larger than this goes in rounds */
     uint64_t ring_size;    /* bytes of one side's ring, a power of two */
     uint64_t spin_ns;      /* how long a receiver looks before it sleeps, nanoseconds */
     int path;              /* enum sill_path: AUTO, or the one path to use wherever possible */
@@ -81,7 +82,7 @@ SILL_API int sill_policy_validate(const sill_policy *policy);
  *       else the first of inline, mapped, rounds, channel that is possible;
  *   up to inline_max, and there are rings: inline;
  *   less than mapped_min, or nothing can be mapped: channel;
- *   its segment, a power of two, is at most mapped_max: mapped;
+ *   up to mapped_max: mapped;
  *   else: rounds.
  * An empty message is never mapped, one byte never goes in rounds. `reason` (may be NULL) is set
  * to a static sentence. Never AUTO. */

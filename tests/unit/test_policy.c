@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "policy_table.h"
+#include "wire.h"
 
 #define KIB SILL__KIB
 #define MIB SILL__MIB
@@ -151,18 +152,18 @@ static void pick_table(void **state)
     }
 }
 
-/* A segment is a power of two, so a limit between two powers allows the smaller one. */
-static void pick_rounds_segments_up(void **state)
+/* The limit need not be a power of two. */
+static void pick_at_other_limits(void **state)
 {
     (void)state;
     sill_policy policy = defaults();
-    policy.mapped_max = 3 * MIB;
-    assert_int_equal(sill_policy_validate(&policy), SILL_OK);
-    assert_int_equal(sill_policy_pick(&policy, 2 * MIB, BOTH, NULL), SILL_PATH_MAPPED);
-    assert_int_equal(sill_policy_pick(&policy, 2 * MIB + 1, BOTH, NULL), SILL_PATH_ROUNDS);
-    policy.mapped_max = 1024 * GIB;
-    assert_int_equal(sill_policy_pick(&policy, 1024 * GIB, BOTH, NULL), SILL_PATH_MAPPED);
-    assert_int_equal(sill_policy_pick(&policy, 1024 * GIB + 1, BOTH, NULL), SILL_PATH_ROUNDS);
+    static const uint64_t limits[] = {MIB, 3 * MIB, MIB + 64, 1024 * GIB};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        policy.mapped_max = limits[i];
+        assert_int_equal(sill_policy_validate(&policy), SILL_OK);
+        assert_int_equal(sill_policy_pick(&policy, limits[i], BOTH, NULL), SILL_PATH_MAPPED);
+        assert_int_equal(sill_policy_pick(&policy, limits[i] + 1, BOTH, NULL), SILL_PATH_ROUNDS);
+    }
 }
 
 static void pick_never_auto(void **state)
@@ -229,18 +230,17 @@ static void ranges(void **state)
         }
         const uint64_t outside[] = {key->low - 1, key->high + 1, UINT64_MAX};
         for (size_t n = key->low == 0; n < 3; n++) {
-            char expected[200];
+            char expected[200], allowed[120];
             sill__policy_set(&policy, index, outside[n]);
-            snprintf(expected, sizeof expected,
-                     "The policy's \"%s\" is %llu, but must be %s from %llu to %llu.", key->name,
-                     (unsigned long long)outside[n], key->power ? "a power of two" : "an integer",
-                     (unsigned long long)key->low, (unsigned long long)key->high);
+            sill__policy_allowed(index, allowed);
+            snprintf(expected, sizeof expected, "The policy's \"%s\" is %llu, but must be %s.",
+                     key->name, (unsigned long long)outside[n], allowed);
             assert_invalid(&policy, expected);
         }
     }
 }
 
-static void powers_of_two(void **state)
+static void units(void **state)
 {
     (void)state;
     sill_policy policy = defaults();
@@ -251,6 +251,16 @@ static void powers_of_two(void **state)
     policy.ring_size = 65535;
     assert_invalid(&policy, "The policy's \"ring_size\" is 65535, but must be a power of two from "
                             "4096 to 268435456.");
+    policy = defaults();
+    policy.mapped_max++;
+    assert_invalid(&policy,
+                   "The policy's \"mapped_max\" is 268435457, but must be a multiple of 64 "
+                   "from 4096 to 1099511627776.");
+    policy = defaults();
+    policy.segments_max = 0;
+    assert_invalid(&policy, "The policy's \"segments_max\" is 0, but must be an integer from 1 to "
+                            "64.");
+    assert_int_equal(sill__policy_keys[sill__policy_segments_max].high, SILL__SEGMENTS_LIMIT);
 }
 
 static void path_is_checked(void **state)
@@ -284,25 +294,25 @@ static void contradictions(void **state)
     policy = defaults();
     policy.segment_size = policy.mapped_max = 4 * MIB;
     assert_int_equal(sill_policy_validate(&policy), SILL_OK);
-    policy.mapped_max--;
+    policy.mapped_max -= 64;
     assert_invalid(&policy, "The policy's \"segment_size\" is 4194304, but must be at most "
-                            "\"mapped_max\", which is 4194303.");
+                            "\"mapped_max\", which is 4194240.");
     policy = defaults();
     policy.mapped_max = 3 * MIB;
-    policy.mapped_min = 2 * MIB;
+    policy.mapped_min = 3 * MIB;
     assert_int_equal(sill_policy_validate(&policy), SILL_OK);
     policy.mapped_min++;
-    assert_invalid(&policy, "The policy's \"mapped_min\" is 2097153, but must be at most the "
-                            "largest power of two in \"mapped_max\", which is 3145728.");
+    assert_invalid(&policy, "The policy's \"mapped_min\" is 3145729, but must be at most "
+                            "\"mapped_max\", which is 3145728.");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(default_values),  cmocka_unit_test(path_names),
-        cmocka_unit_test(pick_table),      cmocka_unit_test(pick_rounds_segments_up),
+        cmocka_unit_test(pick_table),      cmocka_unit_test(pick_at_other_limits),
         cmocka_unit_test(pick_never_auto), cmocka_unit_test(wants_struct_size),
-        cmocka_unit_test(ranges),          cmocka_unit_test(powers_of_two),
+        cmocka_unit_test(ranges),          cmocka_unit_test(units),
         cmocka_unit_test(path_is_checked), cmocka_unit_test(contradictions),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);

@@ -199,15 +199,14 @@ static void takes_every_key(void **state)
 {
     (void)state;
     sill_policy policy = SILL_POLICY_INIT;
-    support_ok(parse(&policy,
-                     "{\"inline_max\": 1, \"mapped_min\": 2, \"segment_size\": 8192,\n"
-                     " \"segments_max\": 4, \"mapped_max\": 10000, \"ring_size\": 4096,\r\n"
-                     "\t\"spin_ns\": 0, \"path\": \"rounds\", \"$schema\": \"s\"}\n"));
+    support_ok(parse(&policy, "{\"inline_max\": 1, \"mapped_min\": 2, \"segment_size\": 8192,\n"
+                              " \"segments_max\": 4, \"mapped_max\": 9984, \"ring_size\": 4096,\r\n"
+                              "\t\"spin_ns\": 0, \"path\": \"rounds\", \"$schema\": \"s\"}\n"));
     assert_int_equal(policy.inline_max, 1);
     assert_int_equal(policy.mapped_min, 2);
     assert_int_equal(policy.segment_size, 8192);
     assert_int_equal(policy.segments_max, 4);
-    assert_int_equal(policy.mapped_max, 10000);
+    assert_int_equal(policy.mapped_max, 9984);
     assert_int_equal(policy.ring_size, 4096);
     assert_int_equal(policy.spin_ns, 0);
     assert_int_equal(policy.path, SILL_PATH_ROUNDS);
@@ -319,8 +318,12 @@ static void schema_is_the_table(void **state)
         assert_int_equal(number_of(property, "minimum"), key->low);
         assert_int_equal(number_of(property, "maximum"), key->high);
         assert_int_equal(number_of(property, "default"), key->standard);
-        assert_int_equal(json_object_get(property, "enum") != NULL, key->power);
-        if (key->power)
+        assert_int_equal(json_object_get(property, "enum") != NULL,
+                         key->unit == SILL__POLICY_POWER);
+        assert_int_equal(json_object_get(property, "multipleOf") != NULL, key->unit > 1);
+        if (key->unit > 1)
+            assert_int_equal(number_of(property, "multipleOf"), key->unit);
+        if (key->unit == SILL__POLICY_POWER)
             check_powers(json_object_get(property, "enum"), key->low, key->high);
     }
     json_t *path = json_object_get(properties, "path");
