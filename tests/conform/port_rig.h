@@ -18,7 +18,7 @@ struct rig {
     struct support_thread *thread;
     sill_port_options options;
     /* what the server saw; read after rig_stop */
-    unsigned connects, datagrams, requests, closed, died, broken;
+    atomic_uint connects, datagrams, requests, closed, died, broken;
     uint64_t datagram_bytes;
     uint64_t expected_sequence; /* datagrams of 8 bytes or more begin with a number */
     unsigned out_of_order;
