@@ -48,6 +48,8 @@ void sill__link_end(struct sill__link *link, int why)
         return;
     if (why == SILL_DIED && link->peer_closed)
         why = SILL_CLOSED;
+    sill_port *port = link->port;
+    sill__port_ref(port); /* a server forgets a port that nobody knows of as soon as it ends */
     link->state = SILL__LINK_ENDED;
     link->end = why;
     const sill_error *error = sill_last_error();
@@ -60,8 +62,9 @@ void sill__link_end(struct sill__link *link, int why)
         sill__received_free(link->incoming);
     sill__received_free(link->partial);
     link->incoming = link->partial = NULL;
-    sill__port_ready(link->port);
+    sill__port_ready(port);
     sill__hub_changed(link->hub);
+    sill__port_unref(port);
 }
 
 void sill__link_free(struct sill__link *link)

@@ -30,6 +30,7 @@ void sill__port_unref(sill_port *port)
     if (--port->references > 0)
         return;
     struct sill__hub *hub = port->link.hub;
+    port->references = 1; /* ending takes and gives one */
     sill__link_end(&port->link, SILL_CLOSED);
     sill__link_free(&port->link);
     sill__received_free(port->farewell);
