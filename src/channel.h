@@ -37,6 +37,18 @@ void sill__listener_shut(struct sill__named_listen *listen, bool remove);
 int sill__client_open(sill__conn **out, const char *name, const char *directory,
                       const struct sill__expect *expect, int64_t deadline);
 
+/* ---- public channels: what listener.c needs of channel.c ---- */
+
+/* The options with the defaults filled in. INVALID. */
+int sill__channel_options(const sill_channel_options *options, sill_channel_options *out);
+
+/* A channel without a connection: everything that can be short is had before a client is taken. */
+int sill__channel_blank(sill_channel **out, size_t frame_max);
+/* Gives it its connection, which it owns afterwards. On failure both are gone. */
+int sill__channel_attach(sill_channel *channel, sill__conn *conn);
+/* Frees it and closes what it has, without a word to the peer. */
+void sill__channel_drop(sill_channel *channel);
+
 /* Whether the peer runs as this process's user or as one from whom nothing is hidden anyway (the
  * superuser, the system). One per OS: posix/unix_peer.c, win32/peer.c. */
 bool sill__peer_trusted(const sill_peer *peer);

@@ -114,7 +114,6 @@ int sill__client_open(sill__conn **out, const char *name, const char *directory,
         ops->close(conn);
         return status;
     }
-    SILL__STEP(connect_opened);
     *out = conn;
     return SILL_OK;
 }

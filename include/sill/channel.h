@@ -73,7 +73,8 @@ SILL_API int sill_channel_listen(sill_listener **listener, const char *name,
  * descriptors: the client stays in the queue); NO_MEMORY; OS. */
 SILL_API int sill_channel_accept(sill_listener *listener, sill_channel **channel, int timeout_ms);
 
-/* Ends a sill_channel_accept that waits in another thread: it returns SILL_CANCELED. */
+/* Ends a sill_channel_accept that waits in another thread, or the next one that would wait: it
+ * returns SILL_CANCELED. May be called from a signal handler. */
 SILL_API void sill_listener_cancel(sill_listener *listener);
 
 /* Closes the listener and removes its name. Accepted channels live on. NULL is fine. */
@@ -99,13 +100,15 @@ SILL_API int sill_channel_send(sill_channel *channel, const void *data, size_t s
  * no place are closed.
  * 0. TOO_BIG: the frame is larger than `capacity`; *size says how large; it stays for the next
  * call. TIMEOUT, or AGAIN for timeout_ms 0. CLOSED, DIED: after everything sent before was
- * received. PROTOCOL: the peer sent what is no frame; the channel is ended. CANCELED; INVALID;
- * NO_MEMORY; OS. */
+ * received. PROTOCOL: the peer sent what is no frame; the channel is ended. LIMIT: handles that
+ * came are lost, for this process can open no more; the channel is ended. NO_MEMORY: likewise.
+ * CANCELED; INVALID; OS. */
 SILL_API int sill_channel_receive(sill_channel *channel, void *buffer, size_t capacity,
                                   size_t *size, sill_handle *handles, unsigned *count,
                                   int timeout_ms);
 
-/* Ends calls on the channel that wait in other threads: they return SILL_CANCELED. */
+/* Ends calls on the channel that wait in other threads: they return SILL_CANCELED. If none waits,
+ * the next one that would. May be called from a signal handler. */
 SILL_API void sill_channel_cancel(sill_channel *channel);
 
 /* Who the peer is. 0 or INVALID. Does not block. */
@@ -113,10 +116,13 @@ SILL_API int sill_channel_peer(const sill_channel *channel, sill_peer *peer);
 
 /* A handle that event loops can wait on (poll, epoll, WaitForMultipleObjects): it is ready
  * whenever sill_channel_receive would return something else than AGAIN, valid until close and
- * never to be read or closed by the caller. 0, LIMIT, NO_MEMORY, OS. */
+ * never to be read or closed by the caller; it may be ready once too often. 0, INVALID, LIMIT,
+ * NO_MEMORY, UNSUPPORTED (POSIX without epoll), OS. */
 SILL_API int sill_channel_pollable(sill_channel *channel, sill_handle *handle);
 
-/* Closes in order: the peer receives what was sent before, then SILL_CLOSED. NULL is fine. */
+/* Closes in order: the peer receives what was sent before, then SILL_CLOSED. Waits at most 1
+ * second for a full channel to take the word of it; after that the peer sees SILL_DIED at the end.
+ * No other thread may be in a call on the channel. NULL is fine. */
 SILL_API void sill_channel_close(sill_channel *channel);
 
 #ifdef __cplusplus
