@@ -28,8 +28,12 @@ uint64_t sill__region_name_hash(int kind, const char *name)
     if (name == NULL)
         return 0;
     uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ (uint64_t)(unsigned)kind; /* FNV-1a */
-    for (const char *c = name; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    for (const char *c = name; *c != '\0'; c++) {
+        unsigned char byte = (unsigned char)*c;
+        if (kind == SILL_REGION_WIN32 && byte >= 'A' && byte <= 'Z')
+            byte = (unsigned char)(byte - 'A' + 'a'); /* names that differ in case are one there */
+        hash = (hash ^ byte) * UINT64_C(0x100000001b3);
+    }
     return hash != 0 ? hash : 1;
 }
 

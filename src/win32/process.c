@@ -40,15 +40,15 @@ int sill__process_of(uint32_t pid, struct sill__process *out)
     if (process == NULL) {
         DWORD code = GetLastError();
         if (code == ERROR_INVALID_PARAMETER) /* what Windows says of a pid that nobody has */
-            return sill__fail(SILL_NOT_FOUND, "there is no process %lu", (unsigned long)pid);
-        return sill__fail_os("OpenProcess", code, "process %lu cannot be opened",
+            return sill__fail(SILL_NOT_FOUND, "There is no process %lu.", (unsigned long)pid);
+        return sill__fail_os("OpenProcess", code, "Process %lu cannot be opened",
                              (unsigned long)pid);
     }
     uint64_t start = creation_time(process);
     bool alive = WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
     CloseHandle(process);
     if (!alive)
-        return sill__fail(SILL_NOT_FOUND, "process %lu has ended", (unsigned long)pid);
+        return sill__fail(SILL_NOT_FOUND, "Process %lu has ended.", (unsigned long)pid);
     fill(out, pid, start);
     return 0;
 }

@@ -27,13 +27,13 @@ static int sid_text(PSID sid, char out[SILL__SID_TEXT])
     char *text;
     if (!ConvertSidToStringSidA(sid, &text))
         return sill__fail_os("ConvertSidToStringSid", GetLastError(),
-                             "the SID of a user cannot be written as text");
+                             "The SID of a user cannot be written as text");
     size_t size = strlen(text) + 1;
     int status = 0;
     if (size <= SILL__SID_TEXT)
         memcpy(out, text, size);
     else
-        status = sill__fail(SILL_OS, "the SID of a user is longer than any SID can be");
+        status = sill__fail(SILL_OS, "The SID of a user is longer than any SID can be.");
     LocalFree(text);
     return status;
 }
@@ -43,13 +43,13 @@ static int user_of(HANDLE process, union token_user *out)
     HANDLE token;
     if (!OpenProcessToken(process, TOKEN_QUERY, &token))
         return sill__fail_os("OpenProcessToken", GetLastError(),
-                             "the user of a process cannot be told");
+                             "The user of a process cannot be told");
     DWORD size = 0;
     BOOL fine = GetTokenInformation(token, TokenUser, out, sizeof *out, &size);
     DWORD code = GetLastError();
     CloseHandle(token);
     if (!fine)
-        return sill__fail_os("GetTokenInformation", code, "the user of a process cannot be told");
+        return sill__fail_os("GetTokenInformation", code, "The user of a process cannot be told");
     return 0;
 }
 
@@ -65,13 +65,19 @@ int sill__sid_self(char out[SILL__SID_TEXT])
     return sill__sid_of_process(GetCurrentProcess(), out);
 }
 
+bool sill__sid_is_self(PSID sid)
+{
+    union token_user self;
+    return user_of(GetCurrentProcess(), &self) == 0 && EqualSid(sid, self.user.User.Sid);
+}
+
 static int from_text(struct sill__security *out, const char *text)
 {
     PSECURITY_DESCRIPTOR descriptor;
     if (!ConvertStringSecurityDescriptorToSecurityDescriptorA(text, SDDL_REVISION_1, &descriptor,
                                                               NULL))
         return sill__fail_os("ConvertStringSecurityDescriptorToSecurityDescriptor", GetLastError(),
-                             "the security descriptor %.180s cannot be made", text);
+                             "The security descriptor %.180s cannot be made", text);
     out->attributes.nLength = sizeof out->attributes;
     out->attributes.lpSecurityDescriptor = descriptor;
     out->attributes.bInheritHandle = FALSE;
@@ -87,7 +93,7 @@ int sill__security_make(struct sill__security *out, const char *more)
         return status;
     int length = snprintf(text, sizeof text, "O:%sD:P(A;;GA;;;%s)%s", sid, sid, more);
     if (length < 0 || (size_t)length >= sizeof text)
-        return sill__fail(SILL_INVALID, "a security descriptor would be too long");
+        return sill__fail(SILL_INVALID, "A security descriptor would be too long.");
     return from_text(out, text);
 }
 
@@ -110,22 +116,18 @@ void sill__security_free(struct sill__security *security)
 
 static int check_owner(HANDLE handle, SE_OBJECT_TYPE type, const char *what)
 {
-    union token_user self;
-    int status = user_of(GetCurrentProcess(), &self);
-    if (status != 0)
-        return status;
     PSID owner = NULL;
     PSECURITY_DESCRIPTOR descriptor = NULL;
     DWORD code = GetSecurityInfo(handle, type, OWNER_SECURITY_INFORMATION, &owner, NULL, NULL, NULL,
                                  &descriptor);
     if (code != ERROR_SUCCESS)
-        return sill__fail_os("GetSecurityInfo", code, "the owner of %s cannot be told", what);
-    bool fine = owner != NULL && (EqualSid(owner, self.user.User.Sid) ||
-                                  IsWellKnownSid(owner, WinBuiltinAdministratorsSid) ||
-                                  IsWellKnownSid(owner, WinLocalSystemSid));
+        return sill__fail_os("GetSecurityInfo", code, "The owner of %.200s cannot be told", what);
+    bool fine = owner != NULL &&
+                (sill__sid_is_self(owner) || IsWellKnownSid(owner, WinBuiltinAdministratorsSid) ||
+                 IsWellKnownSid(owner, WinLocalSystemSid));
     LocalFree(descriptor);
     if (!fine)
-        return sill__fail(SILL_DENIED, "%s belongs to another user", what);
+        return sill__fail(SILL_DENIED, "%.200s belongs to another user.", what);
     return 0;
 }
 

@@ -18,6 +18,9 @@
 int sill__sid_self(char out[SILL__SID_TEXT]);
 int sill__sid_of_process(HANDLE process, char out[SILL__SID_TEXT]);
 
+/* Whether the SID is this process's user. */
+bool sill__sid_is_self(PSID sid);
+
 /* Security attributes for a new object. The handle is not inheritable. */
 struct sill__security {
     SECURITY_ATTRIBUTES attributes;
