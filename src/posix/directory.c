@@ -187,13 +187,19 @@ __attribute__((constructor)) static void keep_forks_out(void)
     pthread_atfork(enter_section, leave_section, leave_section);
 }
 
-void sill__directory_own_name(const struct sill__directory *directory, const char *stem,
-                              char out[SILL__DIRECTORY_NAME])
+static void own_name(const struct sill__directory *directory, const char *stem,
+                     char out[SILL__DIRECTORY_NAME])
 {
     if (directory->uid == geteuid())
         snprintf(out, SILL__DIRECTORY_NAME, "%s", stem);
     else
         snprintf(out, SILL__DIRECTORY_NAME, "%s.%u", stem, (unsigned)geteuid());
+}
+
+void sill__directory_new_name(const struct sill__directory *directory,
+                              char out[SILL__DIRECTORY_NAME])
+{
+    own_name(directory, ".new", out);
 }
 
 /* Opens the lock file, and makes it first where it is missing: exclusively, since opening it with
@@ -252,17 +258,27 @@ static int try_lock(struct sill__directory *directory, const char *name)
     return SILL_OK;
 }
 
+/* Who was killed while he made a file left it under its temporary name, or under both. */
+static void remove_remains(const struct sill__directory *directory)
+{
+    char name[SILL__DIRECTORY_NAME];
+    sill__directory_new_name(directory, name);
+    unlinkat(directory->fd, name, 0);
+}
+
 int sill__directory_lock(struct sill__directory *directory)
 {
     char name[SILL__DIRECTORY_NAME];
-    sill__directory_own_name(directory, ".lock", name);
+    own_name(directory, ".lock", name);
     int64_t deadline = sill__deadline(LOCK_SECONDS * 1000);
     int64_t pause = 50000;
     for (;;) {
         enter_section();
         int status = try_lock(directory, name);
-        if (status == SILL_OK)
+        if (status == SILL_OK) {
+            remove_remains(directory);
             return SILL_OK; /* in the section until unlock */
+        }
         leave_section();
         if (status != SILL_AGAIN)
             return status;

@@ -20,9 +20,10 @@ void sill__directory_close(struct sill__directory *directory);
 int sill__directory_lock(struct sill__directory *directory);
 void sill__directory_unlock(struct sill__directory *directory);
 
-/* A file that this process writes while it holds the lock, before it has its real name. */
+/* The name under which a file is made while the lock is held, before it gets its real name. It is
+ * free: taking the lock removes what a killed process left there. */
 #define SILL__DIRECTORY_NAME 40
-void sill__directory_own_name(const struct sill__directory *directory, const char *stem,
+void sill__directory_new_name(const struct sill__directory *directory,
                               char out[SILL__DIRECTORY_NAME]);
 
 #endif

@@ -165,8 +165,7 @@ int sill__record_make(const struct sill__directory *directory, const char *file,
                       const struct sill__owner_info *info, int *out)
 {
     char temporary[SILL__DIRECTORY_NAME];
-    sill__directory_own_name(directory, ".new", temporary);
-    unlinkat(directory->fd, temporary, 0); /* of one who was killed here */
+    sill__directory_new_name(directory, temporary);
     int fd =
         openat(directory->fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
