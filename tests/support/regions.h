@@ -26,6 +26,11 @@ int regions_main(int argc, char **argv, const char *program, const struct region
         return regions_main(argc, argv, __FILE__, tests, sizeof tests / sizeof tests[0], roles,    \
                             sizeof roles / sizeof roles[0]);                                       \
     }
+#define REGIONS_MAIN_ALONE(tests)                                                                  \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        return regions_main(argc, argv, __FILE__, tests, sizeof tests / sizeof tests[0], NULL, 0); \
+    }
 
 sill_region_options regions_options(int kind);
 bool regions_can(int kind, unsigned capabilities);
