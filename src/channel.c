@@ -240,8 +240,8 @@ int sill_channel_connect(sill_channel **channel, const char *name,
                          const sill_channel_options *options, int timeout_ms)
 {
     int64_t deadline = sill__deadline(timeout_ms);
-    sill_channel_options wanted;
-    sill_channel *made;
+    sill_channel_options wanted = SILL_CHANNEL_OPTIONS_INIT;
+    sill_channel *made = NULL;
     sill__conn *conn;
     if (channel == NULL || name == NULL)
         return sill__fail(SILL_INVALID, "There is no place for the channel, or no name.");
