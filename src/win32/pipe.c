@@ -111,12 +111,6 @@ static int pipe_connect(sill__conn **out, const struct sill__place *place, int64
     return status;
 }
 
-static int pipe_remove_stale(const struct sill__place *place)
-{
-    (void)place; /* a pipe goes with the process that made it */
-    return SILL_OK;
-}
-
 static int bind_to(struct pipe_conn *conn, sill__wait *wait)
 {
     int status = SILL_OK;
@@ -448,7 +442,7 @@ const struct sill__channel_ops sill__pipe_ops = {
     .listen = sill__pipe_listen,
     .accept = sill__pipe_accept,
     .unlisten = sill__pipe_unlisten,
-    .remove_stale = pipe_remove_stale,
+    .remove_stale = sill__pipe_remove_stale,
     .connect = pipe_connect,
     .send = pipe_send,
     .recv = pipe_recv,

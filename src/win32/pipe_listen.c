@@ -2,9 +2,8 @@
  *
  * A pipe serves one client with each instance, so a queue of them stands open. An instance becomes
  * the connection of the client that opened it, and the next one takes its place before that; if it
- * cannot be made, the client stays where it is. The pipe's name lives as long as there are
- * instances, so it is never free while somebody listens, and it goes with its process: nothing
- * stale can be left behind.
+ * cannot be made, the client stays where it is. The file with the pipe's name is written when the
+ * queue stands, and goes before it does.
  *
  * A client that came and went before it was accepted is accepted all the same: what it sent is
  * still to be read.
@@ -36,6 +35,7 @@ struct pipe_listen {
     int access;
     char sid[SILL__SID_TEXT];
     struct sill__watched watched;
+    HANDLE file; /* tells clients the pipe's name; NULL until it listens */
     bool started;
     unsigned made; /* instances that exist: all of them once it listens */
     unsigned next; /* the one to look at first, so that all have their turn */
@@ -49,6 +49,8 @@ static struct pipe_listen *listen_of(sill__listen *listen)
 
 static void give_up(struct pipe_listen *listen)
 {
+    if (listen->file != NULL)
+        CloseHandle(listen->file);
     for (unsigned i = 0; i < listen->made; i++) {
         listen->queue[i].connect.handle = listen->queue[i].handle;
         sill__overlapped_cancel(&listen->queue[i].connect);
@@ -57,6 +59,18 @@ static void give_up(struct pipe_listen *listen)
     sill__watched_end(&listen->watched);
     sill__security_free(&listen->security);
     sill__free(listen);
+}
+
+static int open_queue(struct pipe_listen *listen, const struct sill__place *place)
+{
+    char token[SILL__PIPE_TOKEN + 1];
+    int status = sill__pipe_token(token);
+    if (status == SILL_OK)
+        sill__pipe_name(place, token, listen->name);
+    for (; status == SILL_OK && listen->made < QUEUE; listen->made += status == SILL_OK)
+        status = sill__pipe_instance(listen->name, &listen->security, listen->made == 0,
+                                     &listen->queue[listen->made].handle);
+    return status == SILL_OK ? sill__pipe_publish(place, token, &listen->file) : status;
 }
 
 int sill__pipe_listen(sill__listen **out, const struct sill__place *place)
@@ -75,10 +89,7 @@ int sill__pipe_listen(sill__listen **out, const struct sill__place *place)
         sill__overlapped_init(&made->queue[i].connect, &made->watched, SILL__READABLE);
     status = sill__sid_self(made->sid);
     if (status == SILL_OK)
-        status = sill__pipe_name(place, made->name);
-    for (; status == SILL_OK && made->made < QUEUE; made->made += status == SILL_OK)
-        status = sill__pipe_instance(made->name, &made->security, made->made == 0,
-                                     &made->queue[made->made].handle);
+        status = open_queue(made, place);
     if (status != SILL_OK) {
         give_up(made);
         return status;

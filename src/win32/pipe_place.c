@@ -1,13 +1,18 @@
-/* pipe_place.c - names of pipes, who may open them, and opening them.
+/* pipe_place.c - where pipes are, who may open them, and opening them.
  *
- * All pipes of a machine lie in one flat directory in which case does not count. The name of a
- * channel's pipe has three parts: "sill.", a hash of what the file system says the runtime
- * directory is (its volume and file number, not one of its spellings), and the name of the owner
- * record in small letters. So two directories are two name spaces, as with sockets, and users do
- * not collide, since each has a runtime directory of their own.
+ * A pipe's name stays in use as long as one of its instances does, connections included, so a name
+ * that is always the same would keep the next listener out while connections of the last one live.
+ * And all pipes of a machine lie in one flat directory in which anybody may take any name first.
+ * So each listener draws a name that nobody can foresee and writes it to a small file in the
+ * runtime directory, beside the owner record, where only those may write who may take the name
+ * anyway. It is there that clients look. The file goes when its listener closes it or dies; what a
+ * power failure leaves behind names no pipe, and is nobody's.
  */
+#define _CRT_RAND_S /* rand_s: a good random generator, in spite of its name */
 #include "pipe_win32.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../clock.h"
@@ -19,62 +24,178 @@
 
 /* Everybody else who may connect: everything that a client's handle needs, without the right to
  * make another instance of the pipe and so to pose as the server. */
-#define EVERYBODY "(A;;0x12018b;;;WD)"
-#define CLIENT    (FILE_GENERIC_READ | FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES)
+#define EVERYBODY       "(A;;0x12018b;;;WD)"
+#define EVERYBODY_READS "(A;;FR;;;WD)"
+#define CLIENT          (FILE_GENERIC_READ | FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES)
 
 /* How long a client sleeps at most before it looks again whether the server is still there. */
 #define BUSY_MS 250
 
-static uint64_t hash(uint64_t value, uint64_t seed)
-{
-    for (unsigned i = 0; i < 8; i++)
-        seed = (seed ^ (value >> (8 * i) & 0xff)) * UINT64_C(0x100000001b3); /* FNV-1a */
-    return seed;
-}
+#define SHARE_ALL (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
 
-static int directory_hash(const char *directory, uint64_t *out)
+/* For how long a file that is there may be in the way: a client may be reading it. */
+#define FILE_NS INT64_C(1000000000)
+/* And for how long it may say "denied" for being on its way out, another client reading it. */
+#define GOING_NS INT64_C(10000000)
+
+/* ---- the file that tells the pipe's name ---- */
+
+static int file_path(const struct sill__place *place, wchar_t **out)
 {
-    wchar_t *wide;
-    int status = sill__path_wide(directory, &wide);
+    char name[sizeof place->file + 8];
+    wchar_t *directory;
+    snprintf(name, sizeof name, "%s.pipe", place->file);
+    int status = sill__path_wide(place->directory, &directory);
     if (status != SILL_OK)
         return status;
-    HANDLE handle = CreateFileW(wide, FILE_READ_ATTRIBUTES,
-                                FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
-                                OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
-    DWORD code = handle == INVALID_HANDLE_VALUE ? GetLastError() : 0;
-    sill__free(wide);
-    if (handle == INVALID_HANDLE_VALUE)
-        return sill__fail_os("CreateFileW", code, "The directory %.200s cannot be opened.",
-                             directory);
-    BY_HANDLE_FILE_INFORMATION info;
-    BOOL fine = GetFileInformationByHandle(handle, &info);
-    code = fine ? 0 : GetLastError();
-    CloseHandle(handle);
-    if (!fine)
-        return sill__fail_os("GetFileInformationByHandle", code,
-                             "The directory %.200s cannot be told from others.", directory);
-    uint64_t index = (uint64_t)info.nFileIndexHigh << 32 | info.nFileIndexLow;
-    *out = hash(index, hash(info.dwVolumeSerialNumber, UINT64_C(0xcbf29ce484222325)));
+    status = sill__path_join(directory, name, out);
+    sill__free(directory);
+    return status;
+}
+
+static HANDLE file_create(const wchar_t *path, struct sill__security *security)
+{
+    DeleteFileW(path); /* what a dead listener left; if it stays, the next call says why */
+    return CreateFileW(path, GENERIC_WRITE | DELETE, FILE_SHARE_READ | FILE_SHARE_DELETE,
+                       &security->attributes, CREATE_NEW,
+                       FILE_ATTRIBUTE_NORMAL | FILE_FLAG_DELETE_ON_CLOSE, NULL);
+}
+
+/* Makes the file, once whatever else has it open has let go of it. */
+static int file_make(const struct sill__place *place, struct sill__security *security, HANDLE *out)
+{
+    wchar_t *path;
+    int status = file_path(place, &path);
+    if (status != SILL_OK)
+        return status;
+    int64_t deadline = sill__now_ns() + FILE_NS;
+    HANDLE file;
+    DWORD code = 0;
+    while ((file = file_create(path, security)) == INVALID_HANDLE_VALUE) {
+        code = GetLastError();
+        /* What is deleted while a client has it open stays a moment longer. */
+        if ((code != ERROR_ACCESS_DENIED && code != ERROR_SHARING_VIOLATION &&
+             code != ERROR_FILE_EXISTS) ||
+            sill__now_ns() >= deadline)
+            break;
+        sill__sleep_ns(1000000);
+    }
+    sill__free(path);
+    if (file == INVALID_HANDLE_VALUE)
+        return sill__fail_os_as(code == ERROR_FILE_EXISTS ? SILL_DENIED : sill__os_status(code),
+                                "CreateFileW", code, "The file %s.pipe in %.200s cannot be made.",
+                                place->file, place->directory);
+    *out = file;
     return SILL_OK;
 }
 
-int sill__pipe_name(const struct sill__place *place, wchar_t out[SILL__PIPE_NAME])
+int sill__pipe_publish(const struct sill__place *place, const char token[SILL__PIPE_TOKEN + 1],
+                       HANDLE *out)
 {
-    uint64_t space = 0;
-    int status = directory_hash(place->directory, &space);
+    struct sill__security security;
+    HANDLE file = NULL;
+    DWORD written = 0;
+    int status =
+        sill__security_make(&security, place->access == SILL_ACCESS_ALL ? EVERYBODY_READS : "");
     if (status != SILL_OK)
         return status;
-    static const wchar_t start[] = L"\\\\.\\pipe\\sill.";
-    wchar_t *at = out;
-    for (const wchar_t *c = start; *c != L'\0'; c++)
-        *at++ = *c;
-    for (int shift = 60; shift >= 0; shift -= 4)
-        *at++ = L"0123456789abcdef"[space >> shift & 15];
-    *at++ = L'.';
-    for (const char *c = place->file; *c != '\0'; c++)
-        *at++ = (wchar_t)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
-    *at = L'\0';
+    status = file_make(place, &security, &file);
+    sill__security_free(&security);
+    if (status != SILL_OK)
+        return status;
+    if (!WriteFile(file, token, SILL__PIPE_TOKEN, &written, NULL)) {
+        status = sill__fail_os("WriteFile", GetLastError(),
+                               "The file %s.pipe in %.200s cannot be written.", place->file,
+                               place->directory);
+        CloseHandle(file);
+        return status;
+    }
+    *out = file;
     return SILL_OK;
+}
+
+static bool is_token(const char *text, DWORD size)
+{
+    return size == SILL__PIPE_TOKEN && strspn(text, "0123456789abcdef") == SILL__PIPE_TOKEN;
+}
+
+static int nobody(const struct sill__place *place, const char *call, DWORD code)
+{
+    return sill__fail_os_as(SILL_NOT_FOUND, call, code, "Nobody listens as \"%s\".", place->name);
+}
+
+/* What the file says. NOT_FOUND if there is none, or one that is just being made or taken away. */
+static int read_token(const struct sill__place *place, char token[SILL__PIPE_TOKEN + 1])
+{
+    wchar_t *path;
+    int status = file_path(place, &path);
+    if (status != SILL_OK)
+        return status;
+    int64_t deadline = sill__now_ns() + GOING_NS;
+    HANDLE file;
+    DWORD code = 0;
+    while ((file = CreateFileW(path, GENERIC_READ, SHARE_ALL, NULL, OPEN_EXISTING, 0, NULL)) ==
+           INVALID_HANDLE_VALUE) {
+        code = GetLastError();
+        if (code != ERROR_ACCESS_DENIED || sill__now_ns() >= deadline)
+            break;
+        sill__sleep_ns(1000000);
+    }
+    sill__free(path);
+    if (file == INVALID_HANDLE_VALUE &&
+        (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND))
+        return nobody(place, "CreateFileW", code);
+    if (file == INVALID_HANDLE_VALUE)
+        return sill__fail_os("CreateFileW", code, "The file %s.pipe in %.200s cannot be opened.",
+                             place->file, place->directory);
+    char text[SILL__PIPE_TOKEN + 2] = {0}; /* one more than it may have, and an end */
+    DWORD size = 0;
+    BOOL fine = ReadFile(file, text, SILL__PIPE_TOKEN + 1, &size, NULL);
+    code = fine ? ERROR_INVALID_DATA : GetLastError();
+    CloseHandle(file);
+    if (!fine || !is_token(text, size))
+        return nobody(place, "ReadFile", code);
+    memcpy(token, text, SILL__PIPE_TOKEN + 1);
+    return SILL_OK;
+}
+
+int sill__pipe_remove_stale(const struct sill__place *place)
+{
+    wchar_t *path;
+    int status = file_path(place, &path);
+    if (status != SILL_OK)
+        return status;
+    BOOL fine = DeleteFileW(path);
+    DWORD code = fine ? 0 : GetLastError();
+    sill__free(path);
+    if (fine || code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND)
+        return SILL_OK;
+    return sill__fail_os("DeleteFileW", code, "The file %s.pipe in %.200s cannot be removed.",
+                         place->file, place->directory);
+}
+
+/* ---- names ---- */
+
+int sill__pipe_token(char token[SILL__PIPE_TOKEN + 1])
+{
+    for (unsigned i = 0; i < SILL__PIPE_TOKEN / 8; i++) {
+        unsigned value;
+        if (rand_s(&value) != 0)
+            return sill__fail(SILL_OS, "The system gives no random numbers.");
+        snprintf(token + 8 * i, 9, "%08x", value);
+    }
+    return SILL_OK;
+}
+
+void sill__pipe_name(const struct sill__place *place, const char *token,
+                     wchar_t out[SILL__PIPE_NAME])
+{
+    char text[SILL__PIPE_NAME];
+    snprintf(text, sizeof text, "\\\\.\\pipe\\sill.%s.%s", place->file, token);
+    size_t i = 0;
+    do
+        out[i] = (wchar_t)(unsigned char)text[i];
+    while (text[i++] != '\0');
 }
 
 int sill__pipe_security(int access, struct sill__security *out)
@@ -102,39 +223,42 @@ int sill__pipe_instance(const wchar_t *name, struct sill__security *security, bo
     return sill__fail_os("CreateNamedPipeW", code, "The pipe \"%ls\" cannot be made.", name);
 }
 
-/* Waits until an instance may be free. */
-static int wait_for_instance(const wchar_t *name, const struct sill__place *place, int64_t deadline)
+/* Opens the pipe `name`. AGAIN if all of its instances are taken. */
+static int open_once(const struct sill__place *place, const wchar_t *name, HANDLE *out)
 {
-    int left = sill__timeout(deadline);
-    if (left == 0)
-        return sill__fail(SILL_TIMEOUT, "All the places in the queue of \"%s\" are taken.",
-                          place->name);
-    /* If the server goes, or another client is faster, the next attempt to open will tell. */
-    WaitNamedPipeW(name, left < 0 || left > BUSY_MS ? BUSY_MS : (DWORD)left);
-    return SILL_OK;
+    /* A server that turns out to be another's must not act in our name. */
+    HANDLE pipe =
+        CreateFileW(name, CLIENT, 0, NULL, OPEN_EXISTING,
+                    FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, NULL);
+    if (pipe != INVALID_HANDLE_VALUE) {
+        *out = pipe;
+        return SILL_OK;
+    }
+    DWORD code = GetLastError();
+    if (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND)
+        return nobody(place, "CreateFileW", code);
+    if (code == ERROR_PIPE_BUSY)
+        return SILL_AGAIN;
+    return sill__fail_os("CreateFileW", code, "The pipe of \"%s\" cannot be opened.", place->name);
 }
 
 int sill__pipe_open(const struct sill__place *place, int64_t deadline, HANDLE *out)
 {
-    wchar_t name[SILL__PIPE_NAME];
-    int status = sill__pipe_name(place, name);
-    while (status == SILL_OK) {
-        /* A server that turns out to be another's must not act in our name. */
-        HANDLE pipe = CreateFileW(
-            name, CLIENT, 0, NULL, OPEN_EXISTING,
-            FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, NULL);
-        if (pipe != INVALID_HANDLE_VALUE) {
-            *out = pipe;
-            return SILL_OK;
-        }
-        DWORD code = GetLastError();
-        if (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND)
-            return sill__fail_os_as(SILL_NOT_FOUND, "CreateFileW", code,
-                                    "Nobody listens as \"%s\".", place->name);
-        if (code != ERROR_PIPE_BUSY)
-            return sill__fail_os("CreateFileW", code, "The pipe of \"%s\" cannot be opened.",
-                                 place->name);
-        status = wait_for_instance(name, place, deadline);
+    for (;;) {
+        char token[SILL__PIPE_TOKEN + 1];
+        wchar_t name[SILL__PIPE_NAME];
+        int status = read_token(place, token); /* each time: the server may be another one now */
+        if (status != SILL_OK)
+            return status;
+        sill__pipe_name(place, token, name);
+        status = open_once(place, name, out);
+        if (status != SILL_AGAIN)
+            return status;
+        int left = sill__timeout(deadline);
+        if (left == 0)
+            return sill__fail(SILL_TIMEOUT, "All the places in the queue of \"%s\" are taken.",
+                              place->name);
+        /* If the server goes, or another client is faster, the next round will tell. */
+        WaitNamedPipeW(name, left < 0 || left > BUSY_MS ? BUSY_MS : (DWORD)left);
     }
-    return status;
 }

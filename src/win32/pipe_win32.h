@@ -1,5 +1,5 @@
 /* pipe_win32.h - what the parts of the named pipe channel share: pipe.c (bytes and handles),
- * pipe_listen.c (listeners and accepting), pipe_place.c (names, access, connecting), pipe_peer.c
+ * pipe_listen.c (listeners and accepting), pipe_place.c (names, access, opening), pipe_peer.c
  * (who is at the other end).
  */
 #ifndef SILL__PIPE_WIN32_H
@@ -15,7 +15,8 @@
 #include "security.h"
 #include "wait_win32.h"
 
-#define SILL__PIPE_NAME 160 /* \\.\pipe\sill., 16 digits, '.', and a file name of at most 99 */
+#define SILL__PIPE_TOKEN 32  /* hexadecimal digits */
+#define SILL__PIPE_NAME  160 /* "\\.\pipe\sill.", a file name of at most 99, a dot, a token */
 
 extern const struct sill__channel_ops sill__pipe_ops;
 
@@ -30,7 +31,14 @@ struct sill__pipe_peer {
  * tell stays empty. Close `process`. */
 void sill__pipe_peer(HANDLE pipe, bool server, struct sill__pipe_peer *out);
 
-int sill__pipe_name(const struct sill__place *place, wchar_t out[SILL__PIPE_NAME]);
+/* A random token, and the name of the pipe at `place` that it makes. */
+int sill__pipe_token(char token[SILL__PIPE_TOKEN + 1]);
+void sill__pipe_name(const struct sill__place *place, const char *token,
+                     wchar_t out[SILL__PIPE_NAME]);
+/* Writes the token where clients look. The file goes when `*out` is closed. */
+int sill__pipe_publish(const struct sill__place *place, const char token[SILL__PIPE_TOKEN + 1],
+                       HANDLE *out);
+int sill__pipe_remove_stale(const struct sill__place *place);
 /* The security descriptor of a listener's pipes. Free with sill__security_free. */
 int sill__pipe_security(int access, struct sill__security *out);
 /* Another instance for a client to connect to. `first`: there must be none yet. */
