@@ -283,7 +283,7 @@ static int look_at_existing(const struct sill__region_request *request)
 {
     struct sill__region_request look = *request;
     look.size = 0;
-    sill_region *region;
+    sill_region *region = NULL;
     int rc = open_once(&region, &look);
     switch (rc) {
     case 0:

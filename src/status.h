@@ -31,8 +31,9 @@ int sill__fail_os_as(int status, const char *call, int64_t code, const char *for
 /* Puts back what sill_last_error() said before a clean-up, whose own failures are of no interest. */
 void sill__error_restore(const sill_error *error);
 
-#if defined(__clang_analyzer__) && !defined(SILL__STATUS_ITSELF)
-/* What the compiler cannot see: these never return 0. */
+#if defined(__GNUC__) && !defined(SILL__STATUS_ITSELF)
+/* What a compiler cannot see in a caller: these never return 0, so that it does not warn of what
+ * would be uninitialized if they did. */
 static inline int sill__failed(int status)
 {
     if (status >= 0)
