@@ -27,7 +27,7 @@
 int sill__unix_file_open(struct sill__unix_file *out, const struct sill__place *place)
 {
     struct sill__unix_file file;
-    int length = snprintf(file.name, sizeof file.name, "%s.sock", place->file);
+    int length = snprintf(file.name, sizeof file.name, "%s~sock", place->file);
     if (length < 0 || (size_t)length >= sizeof file.name)
         return sill__fail(SILL_LIMIT, "The file name of the socket for \"%s\" is too long.",
                           place->name);

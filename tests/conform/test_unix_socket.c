@@ -38,7 +38,7 @@ static struct sill__place place_make(void)
     char file[sizeof place.file + 8];
     support_name(place_name, "un");
     snprintf(place.file, sizeof place.file, "t.%s", place_name);
-    snprintf(file, sizeof file, "%s.sock", place.file);
+    snprintf(file, sizeof file, "%s~sock", place.file);
     support_path(socket_path, file);
     return place;
 }
