@@ -97,6 +97,19 @@ int sill__security_make(struct sill__security *out, const char *more)
     return from_text(out, text);
 }
 
+/* The entry is for S-1-3-4, "owner rights": it takes from the owner what owners have by nature, the
+ * right to change this very list. */
+int sill__security_make_closed(struct sill__security *out)
+{
+    char sid[SILL__SID_TEXT];
+    char text[SILL__SID_TEXT + 64];
+    int status = sill__sid_self(sid);
+    if (status != 0)
+        return status;
+    snprintf(text, sizeof text, "O:%sD:P(A;;RC;;;S-1-3-4)", sid);
+    return from_text(out, text);
+}
+
 int sill__security_make_directory(struct sill__security *out)
 {
     char sid[SILL__SID_TEXT];

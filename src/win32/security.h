@@ -29,7 +29,11 @@ struct sill__security {
 /* Owner is the user; D:P(A;;GA;;;<user>) and then `more`, which are further ACEs in SDDL ("" for
  * none; deny entries cannot come behind). 0, NO_MEMORY, OS. Free with sill__security_free. */
 int sill__security_make(struct sill__security *out, const char *more);
-/* The same for a directory: files made in it inherit the entry. */
+/* For an object without a name: nobody can open it, and a handle that was given away with fewer
+ * rights cannot be duplicated into one with more, which the rule above would allow the same user.
+ */
+int sill__security_make_closed(struct sill__security *out);
+/* For a directory, as sill__security_make with "": files made in it inherit the entry. */
 int sill__security_make_directory(struct sill__security *out);
 void sill__security_free(struct sill__security *security);
 
