@@ -106,6 +106,16 @@ static int check_memory(int fd, size_t more)
     return sill__memory_check(more);
 }
 
+/* Asked before reserving: to find out by itself, a file system would first fill itself up, to the
+ * harm of everybody else. */
+static int check_file_system(int fd, size_t more, enum sill__fd_place place)
+{
+    struct statvfs fs;
+    if (fstatvfs(fd, &fs) != 0 || fs.f_blocks == 0 || more / fs.f_frsize <= fs.f_bfree)
+        return 0;
+    return no_room(fd, "fallocate", ENOSPC, more, place);
+}
+
 /* Where the file system cannot reserve: by writing. */
 static int write_zeros(int fd, size_t from, size_t to, enum sill__fd_place place)
 {
@@ -141,6 +151,8 @@ int sill__fd_reserve(int fd, size_t from, size_t to, enum sill__fd_place place)
     int rc = check_file_limit(to);
     if (rc == 0)
         rc = check_memory(fd, to - from);
+    if (rc == 0)
+        rc = check_file_system(fd, to - from, place);
     if (rc != 0)
         return rc;
     size_t largest = LARGEST_PIECE;
