@@ -28,17 +28,17 @@ struct call {
 };
 
 static const struct cli_option options[] = {
-    {'o', "output", "OUT", CLI_TEXT, offsetof(struct call, out), 0,
+    {'o', CLI_TEXT, "output", "OUT", offsetof(struct call, out), 0,
      "write the reply to OUT, which appears only when it is complete"},
-    {0, "wait", "MS", CLI_MS, offsetof(struct call, wait_ms), 0,
+    {0, CLI_MS, "wait", "MS", offsetof(struct call, wait_ms), 0,
      "wait so long for the server to appear (default 0: not at all)"},
-    {0, "timeout", "MS", CLI_MS, offsetof(struct call, timeout_ms), 0,
+    {0, CLI_MS, "timeout", "MS", offsetof(struct call, timeout_ms), 0,
      "wait so long for the reply (default 30000; 0: no limit)"},
-    {0, "repeat", "N", CLI_COUNT, offsetof(struct call, repeat), 1,
+    {0, CLI_COUNT, "repeat", "N", offsetof(struct call, repeat), 1,
      "send the request N times and write the last reply"},
-    {'v', "verbose", NULL, CLI_FLAG, offsetof(struct call, verbose), 0,
+    {'v', CLI_FLAG, "verbose", NULL, offsetof(struct call, verbose), 0,
      "say size, path, copies and time of each call on standard error"},
-    {0, "json", NULL, CLI_FLAG, offsetof(struct call, json), 0, "say it as a line of JSON"},
+    {0, CLI_FLAG, "json", NULL, offsetof(struct call, json), 0, "say it as a line of JSON"},
     ENDS_CLIENT_OPTIONS(struct call),
     CLI_HELP_OPTION,
     CLI_END,

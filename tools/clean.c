@@ -13,10 +13,10 @@ struct clean {
 };
 
 static const struct cli_option options[] = {
-    {'n', "dry-run", NULL, CLI_FLAG, offsetof(struct clean, dry_run), 0,
+    {'n', CLI_FLAG, "dry-run", NULL, offsetof(struct clean, dry_run), 0,
      "print what would be removed and leave it"},
-    {0, "json", NULL, CLI_FLAG, offsetof(struct clean, json), 0, "print a JSON array"},
-    {0, "directory", "DIR", CLI_TEXT, offsetof(struct clean, directory), 0,
+    {0, CLI_FLAG, "json", NULL, offsetof(struct clean, json), 0, "print a JSON array"},
+    {0, CLI_TEXT, "directory", "DIR", offsetof(struct clean, directory), 0,
      "runtime directory (default: the user's)"},
     CLI_HELP_OPTION,
     CLI_END,

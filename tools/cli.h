@@ -30,12 +30,12 @@ enum cli_type {
 };
 
 struct cli_option {
-    char letter;       /* 0: none */
+    char letter; /* 0: none */
+    enum cli_type type;
     const char *name;  /* NULL ends a table */
     const char *value; /* what the help calls the value; NULL for flags */
-    enum cli_type type;
-    size_t offset; /* of the variable in the subcommand's struct */
-    uint64_t min;  /* numbers: the least that is allowed */
+    size_t offset;     /* of the variable in the subcommand's struct */
+    uint64_t min;      /* numbers: the least that is allowed */
     const char *help;
 };
 
@@ -50,14 +50,10 @@ struct cli_command {
     int keeps_rest;                    /* what follows "--" is no argument of its own */
 };
 
-#define CLI_HELP_OPTION                                                                            \
-    {                                                                                              \
-        'h', "help", NULL, CLI_HELP, 0, 0, "print this help"                                       \
-    }
-#define CLI_END                                                                                    \
-    {                                                                                              \
-        0, NULL, NULL, CLI_FLAG, 0, 0, NULL                                                        \
-    }
+/* clang-format off */
+#define CLI_HELP_OPTION {'h', CLI_HELP, "help", NULL, 0, 0, "print this help"}
+#define CLI_END {0, CLI_FLAG, NULL, NULL, 0, 0, NULL}
+/* clang-format on */
 
 /* What is left when the options are gone. `rest` is what follows "--" for a command that keeps it
  * apart (NULL without "--"). */

@@ -10,7 +10,7 @@ struct doctor {
 };
 
 static const struct cli_option options[] = {
-    {0, "json", NULL, CLI_FLAG, offsetof(struct doctor, json), 0, "print a JSON array"},
+    {0, CLI_FLAG, "json", NULL, offsetof(struct doctor, json), 0, "print a JSON array"},
     CLI_HELP_OPTION,
     CLI_END,
 };

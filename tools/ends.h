@@ -16,40 +16,28 @@ struct ends {
     int require_mapped;
 };
 
+/* clang-format off */
 #define ENDS_OPTIONS(type)                                                                         \
-    {0,                                                                                            \
-     "path",                                                                                       \
-     "PATH",                                                                                       \
-     CLI_PATH,                                                                                     \
-     offsetof(type, ends.path),                                                                    \
-     0,                                                                                            \
+    {0, CLI_PATH, "path", "PATH", offsetof(type, ends.path), 0,                                    \
      "auto, channel, mapped or rounds (default: the policy's)"},                                   \
-        {0, "policy", "FILE", CLI_TEXT, offsetof(type, ends.policy), 0, "the policy file to use"}, \
-        {0,                                                                                        \
-         "require-mapped",                                                                         \
-         NULL,                                                                                     \
-         CLI_FLAG,                                                                                 \
-         offsetof(type, ends.require_mapped),                                                      \
-         0,                                                                                        \
-         "fail if shared memory cannot be had"},                                                   \
-    {                                                                                              \
-        0, "directory", "DIR", CLI_TEXT, offsetof(type, ends.directory), 0,                        \
-            "runtime directory (default: the user's)"                                              \
-    }
+    {0, CLI_TEXT, "policy", "FILE", offsetof(type, ends.policy), 0,                                \
+     "the policy file to use"},                                                                    \
+    {0, CLI_FLAG, "require-mapped", NULL, offsetof(type, ends.require_mapped), 0,                  \
+     "fail if shared memory cannot be had"},                                                       \
+    {0, CLI_TEXT, "directory", "DIR", offsetof(type, ends.directory), 0,                           \
+     "runtime directory (default: the user's)"}
 
 #define ENDS_SERVER_OPTIONS(type)                                                                  \
     ENDS_OPTIONS(type),                                                                            \
-    {                                                                                              \
-        0, "access", "WHO", CLI_ACCESS, offsetof(type, ends.access), 0,                            \
-            "who may connect: user (default) or all"                                               \
-    }
+    {0, CLI_ACCESS, "access", "WHO", offsetof(type, ends.access), 0,                               \
+     "who may connect: user (default) or all"}
 
 #define ENDS_CLIENT_OPTIONS(type)                                                                  \
     ENDS_OPTIONS(type),                                                                            \
-    {                                                                                              \
-        0, "any-server", NULL, CLI_FLAG, offsetof(type, ends.any_server), 0,                       \
-            "also believe a server of another user"                                                \
-    }
+    {0, CLI_FLAG, "any-server", NULL, offsetof(type, ends.any_server), 0,                          \
+     "also believe a server of another user"}
+
+/* clang-format on */
 
 /* ---- server ---- */
 

@@ -12,8 +12,8 @@ struct ls {
 };
 
 static const struct cli_option options[] = {
-    {0, "json", NULL, CLI_FLAG, offsetof(struct ls, json), 0, "print a JSON array"},
-    {0, "directory", "DIR", CLI_TEXT, offsetof(struct ls, directory), 0,
+    {0, CLI_FLAG, "json", NULL, offsetof(struct ls, json), 0, "print a JSON array"},
+    {0, CLI_TEXT, "directory", "DIR", offsetof(struct ls, directory), 0,
      "runtime directory (default: the user's)"},
     CLI_HELP_OPTION,
     CLI_END,

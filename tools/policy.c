@@ -15,9 +15,9 @@ struct policy {
 };
 
 static const struct cli_option options[] = {
-    {0, "policy", "FILE", CLI_TEXT, offsetof(struct policy, file), 0,
+    {0, CLI_TEXT, "policy", "FILE", offsetof(struct policy, file), 0,
      "show, explain: the policy file to use"},
-    {0, "json", NULL, CLI_FLAG, offsetof(struct policy, json), 0, "show, explain: print JSON"},
+    {0, CLI_FLAG, "json", NULL, offsetof(struct policy, json), 0, "show, explain: print JSON"},
     CLI_HELP_OPTION,
     CLI_END,
 };

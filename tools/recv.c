@@ -23,14 +23,14 @@ struct recv {
 };
 
 static const struct cli_option options[] = {
-    {0, "count", "N", CLI_COUNT, offsetof(struct recv, count), 1,
+    {0, CLI_COUNT, "count", "N", offsetof(struct recv, count), 1,
      "end after N datagrams (default: at Ctrl-C)"},
-    {'o', "output", "DIR", CLI_TEXT, offsetof(struct recv, folder), 0,
+    {'o', CLI_TEXT, "output", "DIR", offsetof(struct recv, folder), 0,
      "write each to a file of its own in DIR: 000001, 000002, ..."},
-    {'n', "line", NULL, CLI_FLAG, offsetof(struct recv, line), 0, "a newline after each datagram"},
-    {'0', "null", NULL, CLI_FLAG, offsetof(struct recv, null), 0, "a zero byte after each"},
-    {'q', "quiet", NULL, CLI_FLAG, offsetof(struct recv, quiet), 0, "do not say that it listens"},
-    {'v', "verbose", NULL, CLI_FLAG, offsetof(struct recv, verbose), 0,
+    {'n', CLI_FLAG, "line", NULL, offsetof(struct recv, line), 0, "a newline after each datagram"},
+    {'0', CLI_FLAG, "null", NULL, offsetof(struct recv, null), 0, "a zero byte after each"},
+    {'q', CLI_FLAG, "quiet", NULL, offsetof(struct recv, quiet), 0, "do not say that it listens"},
+    {'v', CLI_FLAG, "verbose", NULL, offsetof(struct recv, verbose), 0,
      "say size, path and copies of each on standard error"},
     ENDS_SERVER_OPTIONS(struct recv),
     CLI_HELP_OPTION,

@@ -51,8 +51,10 @@ struct runner {
     struct job *jobs; /* in the order in which they came */
     unsigned waiting;
     int stop;
-    unsigned thread_count;
-    os_thread *threads[];
+    unsigned worker_count;
+    struct worker {
+        os_thread *thread;
+    } workers[];
 };
 
 /* What a command did. */
@@ -290,7 +292,7 @@ static void work(void *arg)
 
 struct runner *runner_new(char **argv, unsigned jobs, uint64_t reply_max)
 {
-    struct runner *runner = calloc(1, sizeof *runner + jobs * sizeof *runner->threads);
+    struct runner *runner = calloc(1, sizeof *runner + jobs * sizeof runner->workers[0]);
     unsigned i;
 
     if (!runner)
@@ -299,12 +301,12 @@ struct runner *runner_new(char **argv, unsigned jobs, uint64_t reply_max)
     runner->reply_max = reply_max;
     runner->lock = os_mutex_new();
     for (i = 0; runner->lock && i < jobs; i++) {
-        runner->threads[i] = os_thread_start(work, runner);
-        if (!runner->threads[i])
+        runner->workers[i].thread = os_thread_start(work, runner);
+        if (!runner->workers[i].thread)
             break;
-        runner->thread_count++;
+        runner->worker_count++;
     }
-    if (runner->thread_count == 0) {
+    if (runner->worker_count == 0) {
         os_mutex_free(runner->lock);
         free(runner);
         return NULL;
@@ -389,8 +391,8 @@ void runner_free(struct runner *runner)
     doom(runner, NULL);
     os_wake_all(runner->lock);
     os_unlock(runner->lock);
-    for (i = 0; i < runner->thread_count; i++)
-        os_thread_join(runner->threads[i]);
+    for (i = 0; i < runner->worker_count; i++)
+        os_thread_join(runner->workers[i].thread);
     while (runner->jobs) {
         sill_release(&runner->jobs->message);
         remove_job(runner, runner->jobs);

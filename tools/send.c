@@ -17,11 +17,11 @@ struct send {
 };
 
 static const struct cli_option options[] = {
-    {0, "wait", "MS", CLI_MS, offsetof(struct send, wait_ms), 0,
+    {0, CLI_MS, "wait", "MS", offsetof(struct send, wait_ms), 0,
      "wait so long for the receiver to appear (default 0: not at all)"},
-    {0, "timeout", "MS", CLI_MS, offsetof(struct send, timeout_ms), 0,
+    {0, CLI_MS, "timeout", "MS", offsetof(struct send, timeout_ms), 0,
      "wait so long for room (default 30000; 0: no limit)"},
-    {'v', "verbose", NULL, CLI_FLAG, offsetof(struct send, verbose), 0,
+    {'v', CLI_FLAG, "verbose", NULL, offsetof(struct send, verbose), 0,
      "say size, path and copies on standard error"},
     ENDS_CLIENT_OPTIONS(struct send),
     CLI_HELP_OPTION,

@@ -22,16 +22,16 @@ struct serve {
 };
 
 static const struct cli_option options[] = {
-    {0, "echo", NULL, CLI_FLAG, offsetof(struct serve, echo), 0,
+    {0, CLI_FLAG, "echo", NULL, offsetof(struct serve, echo), 0,
      "answer each request with its own bytes (as without a command)"},
-    {0, "once", NULL, CLI_FLAG, offsetof(struct serve, once), 0,
+    {0, CLI_FLAG, "once", NULL, offsetof(struct serve, once), 0,
      "end when the first client has gone"},
-    {'j', "jobs", "N", CLI_COUNT, offsetof(struct serve, jobs), 1,
+    {'j', CLI_COUNT, "jobs", "N", offsetof(struct serve, jobs), 1,
      "run at most N commands at a time (default: the processors, at least 2)"},
-    {0, "reply-max", "SIZE", CLI_SIZE, offsetof(struct serve, reply_max), 1,
+    {0, CLI_SIZE, "reply-max", "SIZE", offsetof(struct serve, reply_max), 1,
      "stop a command whose output grows larger (default 1G)"},
-    {'q', "quiet", NULL, CLI_FLAG, offsetof(struct serve, quiet), 0, "do not say that it listens"},
-    {'v', "verbose", NULL, CLI_FLAG, offsetof(struct serve, verbose), 0,
+    {'q', CLI_FLAG, "quiet", NULL, offsetof(struct serve, quiet), 0, "do not say that it listens"},
+    {'v', CLI_FLAG, "verbose", NULL, offsetof(struct serve, verbose), 0,
      "say on standard error who comes and what is asked"},
     ENDS_SERVER_OPTIONS(struct serve),
     CLI_HELP_OPTION,
