@@ -122,9 +122,19 @@ void sill__facts_system(struct sill__facts *facts)
 
 /* ---- limits ---- */
 
+/* A larger value to propose: `usual` where that is more, else twice as much; 0 where `most` is in
+ * the way, or where there is so much already that nobody wants more. */
+static uint64_t larger(uint64_t value, uint64_t usual, uint64_t most)
+{
+    if (value < usual)
+        return usual;
+    return value > most / 2 ? 0 : value * 2;
+}
+
 static void tell_shm(struct sill__facts *facts)
 {
     struct statvfs fs;
+    char remedy[80];
     if (statvfs("/dev/shm", &fs) != 0) {
         sill__fact_text(facts, "limit", "shm_size", "0", SILL_FACT_MISSING,
                         "there is no /dev/shm, so regions of the kind posix cannot be made",
@@ -133,58 +143,57 @@ static void tell_shm(struct sill__facts *facts)
     }
     uint64_t size = (uint64_t)fs.f_blocks * fs.f_frsize;
     uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
-    bool unbounded = size == 0; /* tmpfs mounted with size=0 */
-    bool small = !unbounded && size < 256 * MIB;
-    bool full = !unbounded && room < 64 * MIB;
-    if (unbounded) {
+    if (size == 0) { /* mounted with size=0: no bound */
         sill__fact_text(facts, "limit", "shm_size", "unlimited", SILL_FACT_GOOD, "", "");
         return;
     }
+    bool small = size < 256 * MIB;
+    bool full = room < 64 * MIB;
+    snprintf(remedy, sizeof remedy, "mount -o remount,size=%" PRIu64 "M /dev/shm",
+             larger(size, 1024 * MIB, UINT64_MAX) / MIB);
     sill__fact_number(facts, "limit", "shm_size", size, "bytes",
                       small ? SILL_FACT_LOW : SILL_FACT_GOOD,
                       small ? "bounds all regions of the kind posix together; containers often "
                               "get 64 MiB only (docker run --shm-size=1g)"
                             : "",
-                      "mount -o remount,size=1G /dev/shm");
+                      remedy);
     sill__fact_number(facts, "limit", "shm_free", room, "bytes",
                       full ? SILL_FACT_LOW : SILL_FACT_GOOD,
                       full ? "larger regions of the kind posix will fail; ls -l /dev/shm shows who "
                              "takes the space, sill clean removes what is stale"
                            : "",
-                      full ? "mount -o remount,size=1G /dev/shm" : "");
+                      remedy);
 }
 
-/* A number that the kernel keeps in a file, and what to do where it is small. */
+/* A number that the kernel keeps, under its name for sysctl, and what to do where it is small. */
 struct kernel_limit {
-    const char *name, *file, *unit;
+    const char *name, *key, *unit;
     uint64_t enough;
-    const char *note;   /* said where it is not enough */
-    const char *remedy; /* said always: it is what raises it */
+    uint64_t usual, most; /* for a proposal: see larger() */
+    const char *note;     /* said where it is not enough */
 };
 
 static const struct kernel_limit kernel_limits[] = {
-    {"shmmax", "/proc/sys/kernel/shmmax", "bytes", 1024 * MIB,
-     "a System V region may not be larger", "sysctl -w kernel.shmmax=17179869184"},
-    {"shmall", "/proc/sys/kernel/shmall", "pages", 1024 * MIB / 4096,
-     "all System V regions together may not have more", "sysctl -w kernel.shmall=4194304"},
-    {"shmmni", "/proc/sys/kernel/shmmni", "objects", 128,
-     "there may not be more System V regions on this machine", "sysctl -w kernel.shmmni=4096"},
-    {"msgmax", "/proc/sys/kernel/msgmax", "bytes", 8192,
-     "a message of a System V queue may not be larger", "sysctl -w kernel.msgmax=65536"},
-    {"msgmnb", "/proc/sys/kernel/msgmnb", "bytes", 16384, "a System V queue does not hold more",
-     "sysctl -w kernel.msgmnb=1048576"},
-    {"msgmni", "/proc/sys/kernel/msgmni", "queues", 32,
-     "there may not be more System V queues on this machine", "sysctl -w kernel.msgmni=32000"},
-    {"mqueue_msg_max", "/proc/sys/fs/mqueue/msg_max", "messages", 10,
-     "a POSIX message queue does not hold more", "sysctl -w fs.mqueue.msg_max=256"},
-    {"mqueue_msgsize_max", "/proc/sys/fs/mqueue/msgsize_max", "bytes", 8192,
-     "a message of a POSIX message queue may not be larger",
-     "sysctl -w fs.mqueue.msgsize_max=65536"},
-    {"mqueue_queues_max", "/proc/sys/fs/mqueue/queues_max", "queues", 64,
-     "there may not be more POSIX message queues on this machine",
-     "sysctl -w fs.mqueue.queues_max=256"},
-    {"somaxconn", "/proc/sys/net/core/somaxconn", "connections", 128,
-     "more clients that connect at the same moment must wait", "sysctl -w net.core.somaxconn=4096"},
+    {"shmmax", "kernel.shmmax", "bytes", 1024 * MIB, 16384 * MIB, UINT64_C(1) << 62,
+     "a System V region may not be larger"},
+    {"shmall", "kernel.shmall", "pages", 1024 * MIB / 4096, 16384 * MIB / 4096, UINT64_C(1) << 50,
+     "all System V regions together may not have more"},
+    {"shmmni", "kernel.shmmni", "objects", 128, 4096, 32768,
+     "there may not be more System V regions on this machine"},
+    {"msgmax", "kernel.msgmax", "bytes", 8192, 65536, INT32_MAX,
+     "a message of a System V queue may not be larger"},
+    {"msgmnb", "kernel.msgmnb", "bytes", 16384, 1048576, INT32_MAX,
+     "a System V queue does not hold more"},
+    {"msgmni", "kernel.msgmni", "queues", 32, 32000, 32768,
+     "there may not be more System V queues on this machine"},
+    {"mqueue_msg_max", "fs.mqueue.msg_max", "messages", 10, 256, 65536,
+     "a POSIX message queue does not hold more"},
+    {"mqueue_msgsize_max", "fs.mqueue.msgsize_max", "bytes", 8192, 65536, 16 * MIB,
+     "a message of a POSIX message queue may not be larger"},
+    {"mqueue_queues_max", "fs.mqueue.queues_max", "queues", 64, 1024, INT32_MAX,
+     "there may not be more POSIX message queues on this machine"},
+    {"somaxconn", "net.core.somaxconn", "connections", 128, 4096, INT32_MAX,
+     "more clients that connect at the same moment must wait"},
 };
 
 static bool read_number(const char *path, uint64_t *out)
@@ -200,50 +209,92 @@ static bool read_number(const char *path, uint64_t *out)
 static void tell_kernel_limit(struct sill__facts *facts, const struct kernel_limit *limit)
 {
     uint64_t value;
-    if (!read_number(limit->file, &value)) {
-        char note[160];
+    char path[80], note[160], remedy[80] = "";
+    snprintf(path, sizeof path, "/proc/sys/%s", limit->key);
+    for (char *at = path + strlen("/proc/sys/"); (at = strchr(at, '.')) != NULL;)
+        *at = '/';
+    if (!read_number(path, &value)) {
         snprintf(note, sizeof note, "%s cannot be read: this system may not have the facility",
-                 limit->file);
+                 path);
         sill__fact_text(facts, "limit", limit->name, "unknown", SILL_FACT_MISSING, note, "");
         return;
     }
     bool low = value < limit->enough;
+    uint64_t proposal = larger(value, limit->usual, limit->most);
+    if (proposal > 0)
+        snprintf(remedy, sizeof remedy, "sysctl -w %s=%" PRIu64, limit->key, proposal);
     sill__fact_number(facts, "limit", limit->name, value, limit->unit,
-                      low ? SILL_FACT_LOW : SILL_FACT_GOOD, low ? limit->note : "", limit->remedy);
+                      low ? SILL_FACT_LOW : SILL_FACT_GOOD, low ? limit->note : "", remedy);
 }
 
 /* A limit of this process. One that is not set is good, whatever it limits. */
 struct process_limit {
-    const char *name;
-    const char *unit;
+    const char *name, *unit;
     uint64_t enough;
+    uint64_t usual;
     const char *note;
-    const char *remedy;
+    char letter; /* of ulimit, which counts in units of `ulimit_unit` bytes */
+    unsigned ulimit_unit;
+    const char *word; /* of prlimit */
 };
 
-static const struct process_limit descriptors = {"descriptors", "descriptors", 1024,
-                                                 "a server takes several for each client",
-                                                 "ulimit -n 65536"};
+static const struct process_limit descriptors = {
+    "descriptors", "descriptors", 1024, 65536, "a server takes several for each client", 'n', 1,
+    "nofile"};
 static const struct process_limit mqueue_bytes = {
-    "mqueue_bytes", "bytes", 819200,
-    "all POSIX message queues of this user together may not have more", "ulimit -q 8388608"};
-static const struct process_limit file_size = {"file_size", "bytes", RLIM_INFINITY,
+    "mqueue_bytes",
+    "bytes",
+    819200,
+    8 * MIB,
+    "all POSIX message queues of this user together may not have more",
+    'q',
+    1,
+    "msgqueue"};
+static const struct process_limit file_size = {"file_size",
+                                               "bytes",
+                                               RLIM_INFINITY,
+                                               16384 * MIB,
                                                "also bounds regions of the kinds posix and file",
-                                               "ulimit -f unlimited"};
-static const struct process_limit address_space = {"address_space", "bytes", RLIM_INFINITY,
+                                               'f',
+                                               1024,
+                                               "fsize"};
+static const struct process_limit address_space = {"address_space",
+                                                   "bytes",
+                                                   RLIM_INFINITY,
+                                                   65536 * MIB,
                                                    "bounds everything that is mapped",
-                                                   "ulimit -v unlimited"};
+                                                   'v',
+                                                   1024,
+                                                   "as"};
+
+/* What raises it: up to the hard limit anybody may, beyond that the superuser. */
+static void raise_process_limit(const struct process_limit *limit, const struct rlimit *value,
+                                char *out, size_t size)
+{
+    uint64_t proposal = larger(value->rlim_cur, limit->usual, INT64_MAX);
+    if (value->rlim_max == RLIM_INFINITY)
+        snprintf(out, size, "ulimit -S%c unlimited", limit->letter);
+    else if (value->rlim_cur < value->rlim_max)
+        snprintf(out, size, "ulimit -S%c %" PRIu64, limit->letter,
+                 (uint64_t)value->rlim_max / limit->ulimit_unit);
+    else if (proposal > 0)
+        snprintf(out, size, "prlimit --pid $$ --%s=%" PRIu64, limit->word, proposal);
+    else
+        out[0] = '\0';
+}
 
 static void tell_process_limit(struct sill__facts *facts, const struct process_limit *limit,
                                const struct rlimit *value)
 {
+    char remedy[80];
     if (value->rlim_cur == RLIM_INFINITY) {
         sill__fact_text(facts, "limit", limit->name, "unlimited", SILL_FACT_GOOD, "", "");
         return;
     }
     bool low = value->rlim_cur < limit->enough;
+    raise_process_limit(limit, value, remedy, sizeof remedy);
     sill__fact_number(facts, "limit", limit->name, value->rlim_cur, limit->unit,
-                      low ? SILL_FACT_LOW : SILL_FACT_GOOD, low ? limit->note : "", limit->remedy);
+                      low ? SILL_FACT_LOW : SILL_FACT_GOOD, low ? limit->note : "", remedy);
 }
 
 void sill__facts_limits(struct sill__facts *facts)
