@@ -79,6 +79,8 @@ int sill_policy_load(sill_policy *policy, const char *file, char *source, size_t
     sill_policy result = SILL_POLICY_INIT;
     if (policy == NULL || policy->struct_size != sizeof *policy)
         return sill__fail(SILL_INVALID, "The policy is not set to SILL_POLICY_INIT.");
+    if (file != NULL && file[0] == '\0')
+        return sill__fail(SILL_INVALID, "The name of the policy file is empty.");
     bool named = file != NULL;
     int status;
     if (file != NULL) {
@@ -100,6 +102,8 @@ int sill_policy_load(sill_policy *policy, const char *file, char *source, size_t
 int sill_policy_save(const sill_policy *policy, const char *file)
 {
     char *text = NULL, *path = NULL;
+    if (file != NULL && file[0] == '\0')
+        return sill__fail(SILL_INVALID, "The name of the policy file is empty.");
     int status = sill_policy_format(policy, &text);
     if (status != SILL_OK)
         return status;

@@ -1,6 +1,6 @@
 /* files.c (Windows) - small whole files, and where configuration lies. See files.h.
  *
- * The inside of sill speaks UTF-8; here it becomes UTF-16 for the system's calls and back.
+ * Paths become what path.h makes of them: absolute, and as long as they like.
  */
 #include "../files.h"
 
@@ -15,23 +15,11 @@
 
 #include "../memory.h"
 #include "../status.h"
+#include "path.h"
 
 static int no_memory(void)
 {
     return sill__fail(SILL_NO_MEMORY, "There is not enough memory for a file's name or contents.");
-}
-
-static int to_wide(const char *text, wchar_t **out)
-{
-    int count = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
-    if (count <= 0)
-        return sill__fail(SILL_INVALID, "A file's name is not UTF-8: %.200s.", text);
-    wchar_t *wide = sill__alloc((size_t)count * sizeof *wide);
-    if (wide == NULL)
-        return no_memory();
-    MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, wide, count);
-    *out = wide;
-    return SILL_OK;
 }
 
 static int to_utf8(const wchar_t *wide, char **out)
@@ -48,22 +36,26 @@ static int to_utf8(const wchar_t *wide, char **out)
 
 int sill__env(const char *name, char **out)
 {
-    wchar_t *key = NULL, *value = NULL;
-    int status = to_wide(name, &key);
-    if (status != SILL_OK)
-        return status;
-    char *text = NULL;
+    wchar_t key[32];
+    size_t length = 0;
+    for (; name[length] != '\0' && length < 31; length++)
+        key[length] = (wchar_t)name[length]; /* our own names are ASCII */
+    key[length] = L'\0';
     DWORD size = GetEnvironmentVariableW(key, NULL, 0); /* with the end; 0: not set */
-    if (size > 1) {
-        value = sill__alloc(size * sizeof *value);
-        status = value == NULL ? no_memory() : SILL_OK;
-        /* Another thread may change it between the calls: then it counts as not set. */
-        DWORD got = value != NULL ? GetEnvironmentVariableW(key, value, size) : 0;
-        if (got > 0 && got < size)
-            status = to_utf8(value, &text);
+    if (size <= 1) {
+        *out = NULL;
+        return SILL_OK;
     }
+    wchar_t *value = sill__alloc(size * sizeof *value);
+    if (value == NULL)
+        return no_memory();
+    char *text = NULL;
+    int status = SILL_OK;
+    /* Another thread may change it between the calls: then it counts as not set. */
+    DWORD got = GetEnvironmentVariableW(key, value, size);
+    if (got > 0 && got < size)
+        status = to_utf8(value, &text);
     sill__free(value);
-    sill__free(key);
     if (status == SILL_OK)
         *out = text;
     return status;
@@ -129,7 +121,7 @@ static int read_all(HANDLE file, const char *path, char *data, size_t limit, siz
     return SILL_OK;
 }
 
-/* A name like NUL or \\.\pipe\x leads elsewhere: nothing there may act in this user's name. */
+/* What turns out to be a pipe or a device may not act in this user's name. */
 static int open_regular(const wchar_t *wide, const char *path, HANDLE *out)
 {
     int status = check_folder(wide, path);
@@ -152,7 +144,7 @@ int sill__file_read(const char *path, size_t limit, char **out, size_t *size)
 {
     wchar_t *wide = NULL;
     HANDLE file = NULL;
-    int status = to_wide(path, &wide);
+    int status = sill__path_wide(path, &wide);
     if (status != SILL_OK)
         return status;
     status = open_regular(wide, path, &file);
@@ -175,7 +167,7 @@ static int create_beside(const wchar_t *target, const char *path, wchar_t **out,
 {
     static atomic_uint counter;
     size_t folder = wcslen(target);
-    while (folder > 0 && wcschr(L"\\/:", target[folder - 1]) == NULL)
+    while (folder > 0 && target[folder - 1] != L'\\')
         folder--;
     wchar_t *name = sill__alloc((folder + 64) * sizeof *name);
     if (name == NULL)
@@ -213,7 +205,7 @@ int sill__file_replace(const char *path, const void *data, size_t size)
 {
     wchar_t *target = NULL, *name = NULL;
     HANDLE file = NULL;
-    int status = to_wide(path, &target);
+    int status = sill__path_wide(path, &target);
     if (status != SILL_OK)
         return status;
     status = check_folder(target, path);
@@ -238,18 +230,17 @@ int sill__file_replace(const char *path, const void *data, size_t size)
 int sill__file_make_folders(const char *path)
 {
     wchar_t *folder = NULL;
-    int status = to_wide(path, &folder);
+    int status = sill__path_wide(path, &folder);
     if (status != SILL_OK)
         return status;
-    /* Parts above may be no folders that can be asked for (\\server): the last one decides. */
+    /* Parts above may be no folders that can be asked for (\\?, a server): the last decides. */
     DWORD code = ERROR_SUCCESS;
-    for (wchar_t *end = wcspbrk(folder, L"\\/"); end != NULL; end = wcspbrk(end + 1, L"\\/")) {
-        wchar_t separator = *end;
+    for (wchar_t *end = wcschr(folder, L'\\'); end != NULL; end = wcschr(end + 1, L'\\')) {
         *end = L'\0';
         bool there = end == folder || GetFileAttributesW(folder) != INVALID_FILE_ATTRIBUTES ||
                      CreateDirectoryW(folder, NULL) || GetLastError() == ERROR_ALREADY_EXISTS;
         code = there ? ERROR_SUCCESS : GetLastError();
-        *end = separator;
+        *end = L'\\';
     }
     if (code != ERROR_SUCCESS)
         status = sill__fail_os("CreateDirectory", code, "%.200s cannot be given a folder.", path);

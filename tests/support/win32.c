@@ -73,30 +73,33 @@ bool support__make_directory(char *path, size_t size)
     return false;
 }
 
-static void remove_tree(const char *path, unsigned depth)
+/* Wide and prefixed, so that names beyond ASCII and paths of any length go too. */
+static void remove_tree(const wchar_t *path, unsigned depth)
 {
-    char pattern[SUPPORT_PATH_SIZE + 4], entry[SUPPORT_PATH_SIZE + MAX_PATH + 2];
-    WIN32_FIND_DATAA found;
-    snprintf(pattern, sizeof pattern, "%.*s\\*", SUPPORT_PATH_SIZE, path);
-    HANDLE find = FindFirstFileA(pattern, &found);
+    wchar_t entry[2 * SUPPORT_PATH_SIZE];
+    WIN32_FIND_DATAW found;
+    _snwprintf(entry, 2 * SUPPORT_PATH_SIZE, L"%ls\\*", path);
+    HANDLE find = FindFirstFileW(entry, &found);
     if (find != INVALID_HANDLE_VALUE) {
         do {
-            if (strcmp(found.cFileName, ".") == 0 || strcmp(found.cFileName, "..") == 0)
+            if (wcscmp(found.cFileName, L".") == 0 || wcscmp(found.cFileName, L"..") == 0)
                 continue;
-            snprintf(entry, sizeof entry, "%.*s\\%s", SUPPORT_PATH_SIZE, path, found.cFileName);
+            _snwprintf(entry, 2 * SUPPORT_PATH_SIZE, L"%ls\\%ls", path, found.cFileName);
             if (!(found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY))
-                DeleteFileA(entry);
+                DeleteFileW(entry);
             else if (depth > 0)
                 remove_tree(entry, depth - 1);
-        } while (FindNextFileA(find, &found));
+        } while (FindNextFileW(find, &found));
         FindClose(find);
     }
-    RemoveDirectoryA(path);
+    RemoveDirectoryW(path);
 }
 
 void support__remove_directory(const char *path)
 {
-    remove_tree(path, 3);
+    wchar_t wide[SUPPORT_PATH_SIZE + 4] = L"\\\\?\\";
+    if (MultiByteToWideChar(CP_ACP, 0, path, -1, wide + 4, SUPPORT_PATH_SIZE) > 0)
+        remove_tree(wide, 3);
 }
 
 unsigned support__count_entries(const char *path, const char *but)
