@@ -119,11 +119,25 @@ unsigned support__count_entries(const char *path, const char *but)
     return count;
 }
 
+/* Wine 8 counts none. Its values are handed out from below, so they can be tried one by one. */
+static unsigned count_handles(void)
+{
+    enum { GAP = 512 };
+    unsigned count = 0, misses = 0;
+    for (uintptr_t value = 4; misses < GAP; value += 4) {
+        DWORD flags;
+        bool open = GetHandleInformation((HANDLE)value, &flags) != 0;
+        count += open;
+        misses = open ? 0 : misses + 1;
+    }
+    return count;
+}
+
 unsigned support_handles(void)
 {
     DWORD count = 0;
     assert_true(GetProcessHandleCount(GetCurrentProcess(), &count));
-    return count;
+    return count != 0 ? count : count_handles();
 }
 
 /* ---- processes ---- */
