@@ -49,6 +49,12 @@
 /* How many object names are tried when others have taken the usual one. */
 #define ATTEMPTS 8
 
+/* A joined record says that the object is there, but what has its name is not it. Either it was
+ * replaced, which stays so, or the name was removed and made anew between two looks of ours, and
+ * the record was the old one. So it is believed after this many looks only. */
+#define DOUBTFUL     (-1000)
+#define DOUBTFUL_MAX 10
+
 #define FIRST_PAUSE_NS   INT64_C(200000)
 #define LONGEST_PAUSE_NS INT64_C(10000000)
 
@@ -205,7 +211,8 @@ static int open_unrecorded(sill_region **out, const struct sill__region_request 
     return rc;
 }
 
-/* One look. AGAIN: the state is about to change, look again. */
+/* One look. AGAIN: the state is about to change, look again. DOUBTFUL: look again, but not for
+ * ever. */
 static int open_once(sill_region **out, const struct sill__region_request *request)
 {
     sill__owner *owner;
@@ -233,8 +240,8 @@ static int open_once(sill_region **out, const struct sill__region_request *reque
     sill__owner_release(owner, gone);
     if (gone)
         return SILL_AGAIN;
-    if (published && rc == SILL_AGAIN)
-        return sill__region_explain(SILL_FOREIGN, request->name);
+    if (rc == SILL_FOREIGN || (published && rc == SILL_AGAIN))
+        return DOUBTFUL;
     return rc == SILL_AGAIN || rc == SILL_NOT_FOUND ? after_creator(request) : rc;
 }
 
@@ -258,16 +265,21 @@ static int look_until(int (*once)(sill_region **, const struct sill__region_requ
 {
     sill_error before = *sill_last_error();
     int64_t pause = FIRST_PAUSE_NS;
-    for (;;) {
+    for (int doubts = 0;;) {
         int rc = once(out, request);
         if (rc == 0)
             sill__error_restore(&before);
-        if (rc != SILL_AGAIN)
+        if (rc != SILL_AGAIN && rc != DOUBTFUL)
             return rc;
-        if (!pause_until(request->deadline, &pause))
-            return sill__fail(SILL_TIMEOUT,
-                              "Another process has been creating the region \"%s\" for too long.",
-                              request->name);
+        if (rc == DOUBTFUL)
+            doubts++;
+        if (doubts < DOUBTFUL_MAX && pause_until(request->deadline, &pause))
+            continue;
+        if (rc == DOUBTFUL)
+            return sill__region_explain(SILL_FOREIGN, request->name);
+        return sill__fail(SILL_TIMEOUT,
+                          "Another process has been creating the region \"%s\" for too long.",
+                          request->name);
     }
 }
 
@@ -289,6 +301,7 @@ static int look_at_existing(const struct sill__region_request *request)
     case 0:
         sill_region_close(region);
         break;
+    case DOUBTFUL:
     case SILL_DENIED:
     case SILL_FOREIGN:
     case SILL_VERSION:

@@ -132,14 +132,19 @@ static int make_failed(int code, size_t size)
     return sill__fail_os("shmget", code, "A segment of %zu bytes cannot be made", size);
 }
 
+/* After an id was found: EINVAL says that it is none any more. */
+static int gone_or_failed(const char *call)
+{
+    if (errno == EIDRM || errno == EINVAL)
+        return sill__fail_os_as(SILL_NOT_FOUND, call, errno, "The segment has just been removed");
+    return sill__fail_os(call, errno, "The segment cannot be used");
+}
+
 static int attach(int id, bool read_only, void **out)
 {
     void *at = shmat(id, NULL, read_only ? SHM_RDONLY : 0);
-    if (at == (void *)-1 && (errno == EIDRM || errno == EINVAL))
-        return sill__fail_os_as(SILL_NOT_FOUND, "shmat", errno,
-                                "The segment has just been removed");
     if (at == (void *)-1)
-        return sill__fail_os("shmat", errno, "The segment cannot be attached");
+        return gone_or_failed("shmat");
     *out = at;
     return 0;
 }
@@ -228,8 +233,7 @@ static int find(const char *object, int *id, pid_t *creator, struct shmid_ds *in
         return sill__fail_os("shmget", errno, "The segment with the key 0x%08x cannot be opened",
                              (unsigned)key);
     if (shmctl(*id, IPC_STAT, info) != 0)
-        return sill__fail_os("shmctl", errno, "The segment with the key 0x%08x cannot be opened",
-                             (unsigned)key);
+        return gone_or_failed("shmctl");
     if (!trusted(info->shm_perm.uid) || !trusted(info->shm_perm.cuid))
         return sill__fail(SILL_DENIED,
                           "The segment with the key 0x%08x belongs to another user (uid %lu).",
@@ -289,9 +293,7 @@ static int remove_segment(const char *object, uint64_t name_hash)
         return sill__fail(rc, "The segment %s was not made by sill; it is left alone.", object);
     if (rc != 0)
         return rc;
-    if (shmctl(id, IPC_RMID, NULL) != 0)
-        return sill__fail_os("shmctl", errno, "The segment %s cannot be removed", object);
-    return 0;
+    return shmctl(id, IPC_RMID, NULL) == 0 ? 0 : gone_or_failed("shmctl");
 }
 
 static int map(sill__memory *base, bool read_only, void **out)

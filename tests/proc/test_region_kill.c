@@ -74,9 +74,12 @@ static struct support_process *start_stopped(const char *role, int kind, const c
     const char *const arguments[] = {REGIONS_WORDS(kind, name), NULL};
     const char *const environment[] = {stop, where, NULL};
     struct support_process *process = support_start(role, arguments, environment);
-    if (!support_until(has_content, notice, SUPPORT_PATIENCE_MS))
-        fail_msg("the %s of a %s region does not come to the step %s", role,
-                 sill_region_kind_name(kind), step);
+    if (!support_until(has_content, notice, SUPPORT_PATIENCE_MS)) {
+        char line[64] = "nothing";
+        support_hear(process, line, sizeof line, 0);
+        fail_msg("the %s of a %s region does not come to the step %s, it said %s", role,
+                 sill_region_kind_name(kind), step, line);
+    }
     remove(notice);
     return process;
 }
