@@ -301,7 +301,7 @@ static int read_members(const struct text *text, json_t *root, sill_policy *poli
 int sill_policy_parse(sill_policy *policy, const char *text, size_t size, const char *name)
 {
     sill_policy result = SILL_POLICY_INIT;
-    struct text source = {text, size, name != NULL ? name : "policy"};
+    struct text source = {text != NULL ? text : "", size, name != NULL ? name : "policy"};
     if (policy == NULL || policy->struct_size != sizeof *policy)
         return sill__fail(SILL_INVALID, "The policy is not set to SILL_POLICY_INIT.");
     if (text == NULL && size > 0)
