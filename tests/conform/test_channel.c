@@ -105,7 +105,7 @@ static int run_client(int argc, char **argv)
     if (sill_channel_connect(&channel, argv[0], NULL, SUPPORT_PATIENCE_MS) != SILL_OK)
         return 1;
     for (int i = 0; i < 3; i++)
-        if (sill_channel_send(channel, "abc" + i, 1, NULL, 0, SUPPORT_PATIENCE_MS) != SILL_OK)
+        if (sill_channel_send(channel, &"abc"[i], 1, NULL, 0, SUPPORT_PATIENCE_MS) != SILL_OK)
             return 2;
     support_say("sent");
     if (support_listen(line, sizeof line, SUPPORT_PATIENCE_MS) && strcmp(line, "close") == 0) {
