@@ -8,7 +8,6 @@
 #include "region_ops.h"
 
 #include <stddef.h>
-#include <string.h>
 
 _Static_assert(sizeof(struct sill__region_header) == SILL__REGION_HEADER, "header size");
 _Static_assert(offsetof(struct sill__region_header, magic) == 0, "magic");
@@ -37,19 +36,15 @@ uint64_t sill__region_name_hash(int kind, const char *name)
     return hash != 0 ? hash : 1;
 }
 
-static bool all_zero(const struct sill__region_header *header)
-{
-    static const struct sill__region_header zero;
-    return memcmp(header, &zero, sizeof zero) == 0;
-}
-
-/* Half-made: the object has not even its size, or the size but no magic yet. The fields before
- * the magic may be there already, and then they are such as only sill writes. */
+/* Half-made: the object has not even its size, or the size but no magic yet. Of the fields before
+ * the magic any may be there already, and then they are such as only sill writes: a creator may be
+ * between two stores, or may have been killed there. */
 static bool half_made(const struct sill__region_header *header)
 {
-    return header->magic == 0 &&
-           (all_zero(header) || (header->layout == SILL__REGION_LAYOUT && header->kind != 0 &&
-                                 header->size != 0 && header->creator != 0));
+    return header->magic == 0 && (header->layout == 0 || header->layout == SILL__REGION_LAYOUT) &&
+           header->kind <= SILL_REGION_WIN32 && header->creator <= UINT32_MAX &&
+           (header->flags & ~SILL__REGION_RESIZABLE) == 0 && header->reserved[0] == 0 &&
+           header->reserved[1] == 0;
 }
 
 int sill__region_header_check(const struct sill__region_header *header, uint64_t object_size,
