@@ -25,7 +25,8 @@ else()
   target_compile_definitions(sill_flags INTERFACE _GNU_SOURCE)
 endif()
 target_compile_definitions(sill_flags INTERFACE
-  $<$<BOOL:${SILL_FAULTS}>:SILL_FAULTS> $<$<BOOL:${SILL_STEPS}>:SILL_STEPS>)
+  $<$<BOOL:${SILL_FAULTS}>:SILL_FAULTS> $<$<BOOL:${SILL_STEPS}>:SILL_STEPS>
+  $<$<BOOL:${SILL_WAIT_POLL}>:SILL_WAIT_POLL>)
 
 if(SILL_SANITIZE)
   set(flags -fsanitize=${SILL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
