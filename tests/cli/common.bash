@@ -14,7 +14,7 @@ unset SILL_POLICY SILL_STOP_AT
 export XDG_CONFIG_HOME=$work/config
 case $program in
 *.exe) windows=yes SILL_RUNTIME_DIR=Z:$work/run self=Z:$program ;;
-*) windows= SILL_RUNTIME_DIR=$work/run self=$program ;;
+*) windows='' SILL_RUNTIME_DIR=$work/run self=$program ;;
 esac
 export SILL_RUNTIME_DIR
 
@@ -22,9 +22,15 @@ export SILL_RUNTIME_DIR
 patience=60000
 pids=()
 
+# Ends what still runs, in order if it can be: a server takes its commands with it.
 finish() {
-    local status=$? pid
+    local status=$? pid i
     trap - EXIT
+    [ ${#pids[@]} = 0 ] || kill -INT "${pids[@]}" 2>/dev/null
+    for ((i = 0; i < 30; i++)); do
+        kill -0 "${pids[@]}" 2>/dev/null || break
+        sleep 0.1
+    done
     for pid in "${pids[@]}"; do
         kill -9 "$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
@@ -70,6 +76,11 @@ expect() {
     shift
     sill "$@" >out 2>said
     got=$?
+    # Wine's loader at times aborts when a program has come to its end.
+    if [ -n "$windows" ] && grep -q 'Inconsistency detected by ld.so' said; then
+        sill "$@" >out 2>said
+        got=$?
+    fi
     [ "$got" = "$wanted" ] || fail "sill $*: exit status $got instead of $wanted"
 }
 
@@ -93,6 +104,39 @@ await() {
         sleep 0.1
     done
     fail "$2 never said: $1"
+}
+
+# await_child PROCESS: until it has started another one; that one's number is in $child.
+await_child() {
+    local i
+    for ((i = 0; i < 600; i++)); do
+        child=$(cat "/proc/$1"/task/*/children 2>/dev/null)
+        child=${child%% *}
+        [ -z "$child" ] || return 0
+        sleep 0.1
+    done
+    fail "process $1 never started another one"
+}
+
+# await_end PROCESS: until it is gone.
+await_end() {
+    local i
+    for ((i = 0; i < 600; i++)); do
+        kill -0 "$1" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    fail "process $1 lives on"
+}
+
+# await_files N DIRECTORY: until so many are there.
+await_files() {
+    local i found
+    for ((i = 0; i < 600; i++)); do
+        found=("$2"/*)
+        [ ${#found[@]} != "$1" ] || return 0
+        sleep 0.1
+    done
+    fail "never $1 files in $2"
 }
 
 bytes() { head -c "$1" /dev/urandom >"$2"; }

@@ -75,18 +75,11 @@ if [ -z "$windows" ]; then
     said "ended with signal 9"
     start grand serve grand -q -- sh -c 'sleep 600 & wait'
     start client call grand small --wait "$patience"
-    for ((i = 0; i < 600; i++)); do
-        sleeper=$(pgrep -f -P "$(pgrep -P "$grand_pid" | head -1)" 'sleep 600' 2>/dev/null) && break
-        sleep 0.1
-    done
-    [ -n "$sleeper" ] || fail "the command did not start"
+    await_child "$grand_pid"
+    await_child "$child"
     kill -TERM "$grand_pid"
     ended grand 0
     ended client 1
-    for ((i = 0; i < 600; i++)); do
-        kill -0 "$sleeper" 2>/dev/null || break
-        sleep 0.1
-    done
-    ! kill -0 "$sleeper" 2>/dev/null || fail "what the command started lives on"
+    await_end "$child"
     passed "a server's end ends what its commands started"
 fi
