@@ -110,12 +110,27 @@ static int open_failed(const char *path, int code)
     return sill__fail_os("open", code, "The directory %s cannot be opened.", path);
 }
 
+/* Opens it; with `make` a missing one is made first. */
+static int open_directory(const char *path, bool make, int *out)
+{
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = open(path, flags);
+    if (fd < 0 && errno == ENOENT && make) {
+        if (mkdir(path, 0700) != 0 && errno != EEXIST)
+            return sill__fail_os("mkdir", errno, "The runtime directory %s cannot be made.", path);
+        fd = open(path, flags);
+    }
+    if (fd < 0)
+        return open_failed(path, errno);
+    *out = fd;
+    return SILL_OK;
+}
+
 int sill__directory_open(struct sill__directory *out, const char *path)
 {
     char wanted[sizeof out->path + 16];
     struct sill__directory directory = {.fd = -1, .lock = -1};
     bool named = true;
-    bool make = path == NULL;
     if (path == NULL)
         default_path(wanted, sizeof wanted, &named);
     else
@@ -125,12 +140,9 @@ int sill__directory_open(struct sill__directory *out, const char *path)
     int status = absolute_path(wanted, directory.path, sizeof directory.path);
     if (status != SILL_OK)
         return status;
-    if (make && mkdir(directory.path, 0700) != 0 && errno != EEXIST)
-        return sill__fail_os("mkdir", errno, "The runtime directory %s cannot be made.",
-                             directory.path);
-    directory.fd = open(directory.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (directory.fd < 0)
-        return open_failed(directory.path, errno);
+    status = open_directory(directory.path, path == NULL, &directory.fd);
+    if (status != SILL_OK)
+        return status;
     struct stat st;
     if (fstat(directory.fd, &st) != 0)
         status =

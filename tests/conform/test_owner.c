@@ -635,7 +635,8 @@ static void directories_are_checked(void **state)
     memset(long_path, 'd', sizeof long_path - 1);
     long_path[0] = '/';
     long_path[sizeof long_path - 1] = '\0';
-    support_status(SILL_LIMIT, sill__runtime_directory(long_path, found, sizeof found));
+    int status = sill__runtime_directory(long_path, found, sizeof found);
+    assert_true(status == SILL_LIMIT || status == SILL_NOT_FOUND); /* Windows takes longer ones */
 }
 
 /* ---- nothing is lost ---- */
