@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../clock.h"
@@ -28,7 +29,8 @@
 #include "../status.h"
 #include "../thread.h"
 
-#define NO_SLOT UINT32_MAX
+#define NO_SLOT  UINT32_MAX
+#define BRIEF_MS 10
 
 struct slot {
     void *key;
@@ -280,13 +282,29 @@ static void report(sill__wait *wait, const struct list *list, struct sill__event
     sill__unlock(&wait->lock);
 }
 
+/* poll, or -1 with errno. It takes no more descriptors than the process may open, which may have
+ * become fewer than are open: then it looks at some, briefly, and at others the next time. */
+static int poll_list(struct list *list, int timeout)
+{
+    struct rlimit limit;
+    int got = poll(list->fds, list->count, timeout);
+    if (got >= 0 || errno != EINVAL)
+        return got;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= list->count) {
+        errno = EINVAL;
+        return -1;
+    }
+    list->count = (nfds_t)limit.rlim_cur;
+    return poll(list->fds, list->count, timeout >= 0 && timeout < BRIEF_MS ? timeout : BRIEF_MS);
+}
+
 int sill__wait_for(sill__wait *wait, int64_t deadline, struct sill__event *events, size_t capacity,
                    size_t *count)
 {
     *count = 0;
     for (;;) {
         struct list *list = prepare(wait);
-        int got = poll(list->fds, list->count, sill__timeout(deadline));
+        int got = poll_list(list, sill__timeout(deadline));
         int code = got < 0 ? errno : 0;
         if (got <= 0)
             for (nfds_t i = 0; i < list->count; i++)
