@@ -107,8 +107,9 @@ int sill__owner_join(sill__owner **out, const char *directory, enum sill__owner_
  * stay as they are. */
 int sill__owner_update(sill__owner *owner, const struct sill__owner_info *info);
 
-/* Lets go of the lock; with `remove` the record's file goes too (if it is still ours). In a forked
- * child it only frees memory and closes. */
+/* Lets go of the lock; with `remove` the record's file goes too, if it is still ours and (for
+ * objects that go with their last user) nobody else holds it. In a forked child it only frees
+ * memory and closes. */
 void sill__owner_release(sill__owner *owner, bool remove);
 
 /* Calls `each` for every record of the directory with its state, in the order of file names and

@@ -582,6 +582,5 @@ void sill_region_close(sill_region *region)
     if (region->owner != NULL)
         sill__region_leave(region);
     sill__error_restore(&before);
-    sill__free(region->directory);
     sill__free(region);
 }

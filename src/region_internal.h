@@ -26,7 +26,6 @@ struct sill_region {
 
     sill__owner *owner; /* NULL: this kind has no record */
     bool claimed;       /* the record is ours: we made the object (or found it without a record) */
-    char *directory;    /* of the record; NULL: the default one */
     struct sill__owner_info info; /* the record as we wrote it; only if claimed */
 };
 

@@ -81,21 +81,15 @@ static int name_object(char object[64], const struct sill__region_request *reque
 }
 
 /* Binds a region to the record that it was made or opened under. */
-static int bind_record(sill_region *region, const struct sill__region_request *request,
-                       sill__owner *owner, const struct sill__owner_info *claimed)
+static void bind_record(sill_region *region, const struct sill__region_request *request,
+                        sill__owner *owner, const struct sill__owner_info *claimed)
 {
-    if (request->directory != NULL) {
-        region->directory = sill__strdup(request->directory);
-        if (region->directory == NULL)
-            return sill__fail(SILL_NO_MEMORY, "Out of memory.");
-    }
     region->owner = owner;
     region->claimed = claimed != NULL;
     if (claimed != NULL)
         region->info = *claimed;
     else
         fill_info(&region->info, request);
-    return 0;
 }
 
 /* Removes the record and the object of a creator that died, if there are such. */
@@ -113,12 +107,8 @@ void sill__region_leave(sill_region *region)
         region->info.kept = true;
         sill__owner_update(region->owner, &region->info);
     }
-    sill__owner_release(region->owner, false);
-    /* The record of an object that goes with its last user goes with it; while another user has
-     * joined it, it is not stale and stays. */
-    if (ours && !persists)
-        sill__owner_remove_stale(region->directory, region->info.kind, region->info.name,
-                                 sill__region_remove_object, NULL);
+    /* The record of an object that goes with its last user goes with it. */
+    sill__owner_release(region->owner, ours && !persists);
 }
 
 /* ---- removing objects ---- */
@@ -171,12 +161,11 @@ static int adopt_object(sill_region **out, const struct sill__region_request *re
     info->size = region->size;
     info->kept = (request->ops->caps & SILL_REGION_PERSISTS) != 0;
     rc = sill__owner_update(owner, info);
-    if (rc == 0)
-        rc = bind_record(region, request, owner, info);
     if (rc != 0) {
         sill_region_close(region);
         return rc;
     }
+    bind_record(region, request, owner, info);
     *out = region;
     return 0;
 }
@@ -227,15 +216,11 @@ static int open_once(sill_region **out, const struct sill__region_request *reque
     bool published = info.size != 0;
     rc = info.object[0] != '\0' ? sill__region_attach(&region, request, info.object)
                                 : SILL_NOT_FOUND;
-    if (rc == 0)
-        rc = bind_record(region, request, owner, NULL);
-    else
-        region = NULL;
     if (rc == 0) {
+        bind_record(region, request, owner, NULL);
         *out = region;
         return 0;
     }
-    sill_region_close(region);
     bool gone = published && rc == SILL_NOT_FOUND;
     sill__owner_release(owner, gone);
     if (gone)
@@ -373,8 +358,6 @@ static int create_claimed(sill_region **out, const struct sill__region_request *
     }
     info->size = request->size;
     rc = sill__owner_update(owner, info);
-    if (rc == 0)
-        rc = bind_record(region, request, owner, info);
     if (rc != 0) {
         sill_error first = *sill_last_error();
         sill_region_close(region);
@@ -383,6 +366,7 @@ static int create_claimed(sill_region **out, const struct sill__region_request *
         sill__error_restore(&first);
         return rc;
     }
+    bind_record(region, request, owner, info);
     *out = region;
     return 0;
 }

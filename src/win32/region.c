@@ -4,8 +4,9 @@
  * section can never shrink. It goes with its last handle and view; there is nothing to remove.
  * Its true size is told in whole pages only.
  *
- * The handle that is passed on has the right to map for reading and no other. An anonymous section
- * moreover has an access list that lets nobody in, so that the receiver cannot make more of it.
+ * The handle of an anonymous one that is passed on has the right to map for reading and no other,
+ * and the section has an access list that lets nobody in, so that the receiver cannot make more
+ * of it.
  *
  * What comes in by a handle is a peer's and not believed: it must be memory (a file under a mapping
  * may change or fail), and all of it committed (a view of what is only reserved faults).
@@ -214,25 +215,14 @@ static int open_object(sill__memory **out, const char *object, bool read_only)
                                : rc;
 }
 
-static int open_passed(sill__memory **out, const struct sill__region_ops *ops, sill_handle handle,
-                       bool read_only)
+static int open_handle(sill__memory **out, sill_handle handle, bool read_only)
 {
     HANDLE self = GetCurrentProcess(), copy;
     if (!DuplicateHandle(self, (HANDLE)handle, self, &copy, map_rights(read_only), FALSE, 0))
         return sill__fail_os("DuplicateHandle", GetLastError(),
                              read_only ? "A handle that was passed cannot be used"
                                        : "A handle that was passed cannot be used for writing");
-    return adopt(out, ops, copy);
-}
-
-static int open_anonymous(sill__memory **out, sill_handle handle, bool read_only)
-{
-    return open_passed(out, &sill__section_anonymous_ops, handle, read_only);
-}
-
-static int open_named(sill__memory **out, sill_handle handle, bool read_only)
-{
-    return open_passed(out, &sill__section_ops, handle, read_only);
+    return adopt(out, &sill__section_anonymous_ops, copy);
 }
 
 /* ---- an open section ---- */
@@ -288,7 +278,7 @@ const struct sill__region_ops sill__section_anonymous_ops = {
     .kind = SILL_REGION_WIN32_ANONYMOUS,
     .caps = SILL_REGION_PASSES | SILL_REGION_SEALED | SILL_REGION_READ_ONLY,
     .create = create,
-    .open_handle = open_anonymous,
+    .open_handle = open_handle,
     .handle = passed_handle,
     .map = map,
     .unmap = unmap,
@@ -297,13 +287,11 @@ const struct sill__region_ops sill__section_anonymous_ops = {
 
 const struct sill__region_ops sill__section_ops = {
     .kind = SILL_REGION_WIN32,
-    .caps = SILL_REGION_NAMED | SILL_REGION_PASSES | SILL_REGION_READ_ONLY,
+    .caps = SILL_REGION_NAMED | SILL_REGION_READ_ONLY,
     .owner = SILL__OWNER_REGION_WIN32,
     .object_name = object_name,
     .create = create,
     .open = open_object,
-    .open_handle = open_named,
-    .handle = passed_handle,
     .map = map,
     .unmap = unmap,
     .close = close_section,

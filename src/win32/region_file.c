@@ -102,11 +102,28 @@ static bool has_clusters(HANDLE file, uint64_t size)
            (uint64_t)standard.AllocationSize.QuadPart >= size;
 }
 
+/* Whether the disk has room for so much more; a full disk harms others, so it is not filled to find
+ * out. Where it cannot be told, the writing will tell. */
+static bool has_room(HANDLE file, uint64_t more)
+{
+    enum { ROOM = 1024 };
+    wchar_t path[ROOM];
+    DWORD length = GetFinalPathNameByHandleW(file, path, ROOM, 0);
+    wchar_t *last = length > 0 && length < ROOM ? wcsrchr(path, L'\\') : NULL;
+    if (last == NULL)
+        return true;
+    last[1] = L'\0';
+    ULARGE_INTEGER available;
+    return !GetDiskFreeSpaceExW(path, &available, NULL, NULL) || available.QuadPart >= more;
+}
+
 /* Makes the file `to` bytes long; what lies behind `from` is zero and has real space. */
 static int reserve(HANDLE file, uint64_t from, uint64_t to)
 {
     if (to > INT64_MAX)
         return sill__fail(SILL_TOO_BIG, "%" PRIu64 " bytes are more than a file can have.", to);
+    if (!has_room(file, to - from))
+        return no_space("GetDiskFreeSpaceEx", ERROR_DISK_FULL, to);
     int rc = set_end(file, to);
     if (rc == 0 && !has_clusters(file, to))
         rc = write_zeros(file, from, to);
@@ -200,6 +217,19 @@ static int create(sill__memory **out, const char *name, size_t size, bool resiza
     return 0;
 }
 
+/* The name of a file that is to be deleted stays until its last handle is closed, and that is told
+ * as "access denied"; the system's inner code tells the two apart. Right after the failed call. */
+static bool is_going(DWORD code)
+{
+    typedef LONG WINAPI last_status(void);
+    const LONG delete_pending = (LONG)0xC0000056;
+    HMODULE ntdll = code == ERROR_ACCESS_DENIED ? GetModuleHandleW(L"ntdll.dll") : NULL;
+    last_status *ask =
+        ntdll != NULL ? (last_status *)(void (*)(void))GetProcAddress(ntdll, "RtlGetLastNtStatus")
+                      : NULL;
+    return ask != NULL && ask() == delete_pending;
+}
+
 /* Renames the open file to `path` if nothing is there. ERROR_SUCCESS or the system's code. */
 static DWORD rename_open(HANDLE file, const wchar_t *path)
 {
@@ -213,6 +243,8 @@ static DWORD rename_open(HANDLE file, const wchar_t *path)
     DWORD code = ERROR_SUCCESS;
     if (!SetFileInformationByHandle(file, FileRenameInfo, rename, (DWORD)room))
         code = GetLastError();
+    if (code != ERROR_SUCCESS && is_going(code))
+        code = ERROR_ALREADY_EXISTS;
     sill__free(rename);
     return code;
 }
@@ -267,6 +299,8 @@ static int open_file(const char *name, DWORD access, HANDLE *out, uint64_t *size
         CreateFileW(path, access | READ_CONTROL | FILE_READ_ATTRIBUTES, SHARED, NULL, OPEN_EXISTING,
                     FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS, NULL);
     DWORD code = GetLastError();
+    if (file == INVALID_HANDLE_VALUE && is_going(code))
+        code = ERROR_FILE_NOT_FOUND;
     sill__free(path);
     if (file == INVALID_HANDLE_VALUE)
         return sill__fail_os("CreateFile", code, "\"%.200s\" cannot be opened", name);
@@ -314,6 +348,12 @@ static HANDLE make_section(struct file_memory *memory, DWORD protection)
 static int map(sill__memory *base, bool read_only, void **out)
 {
     struct file_memory *memory = (struct file_memory *)base;
+    LARGE_INTEGER size; /* the creator may have changed it */
+    if (!GetFileSizeEx(memory->file, &size))
+        return sill__fail_os("GetFileSizeEx", GetLastError(), "The file cannot be looked at");
+    if ((uint64_t)size.QuadPart > SIZE_MAX)
+        return sill__fail(SILL_TOO_BIG, "The file is too large to be mapped.");
+    base->size = (size_t)size.QuadPart;
     HANDLE section = make_section(memory, read_only ? PAGE_READONLY : PAGE_READWRITE);
     if (section == NULL)
         return sill__fail_os("CreateFileMapping", GetLastError(), "The file cannot be mapped");

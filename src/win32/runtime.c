@@ -5,11 +5,12 @@
  */
 #include "runtime.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <aclapi.h>
 
+#include "../files.h"
 #include "../memory.h"
 #include "../owner.h"
 #include "../status.h"
@@ -95,65 +96,53 @@ static int check_directory(const wchar_t *wide, const char *path)
     return status;
 }
 
-/* The value of an environment variable as UTF-16, NULL if it is unset, empty or out of memory. */
-static wchar_t *environment(const wchar_t *name)
-{
-    DWORD room = GetEnvironmentVariableW(name, NULL, 0);
-    if (room <= 1)
-        return NULL;
-    wchar_t *value = sill__alloc(room * sizeof *value);
-    if (value == NULL)
-        return NULL;
-    DWORD length = GetEnvironmentVariableW(name, value, room);
-    if (length > 0 && length < room)
-        return value;
-    sill__free(value);
-    return NULL;
-}
-
 /* Makes one directory; with `own`, for the user alone. One that exists is fine. */
-static int make_directory(const wchar_t *path, bool own)
+static int make_directory(const char *path, bool own)
 {
-    struct sill__security security;
-    int status = own ? sill__security_make_directory(&security) : 0;
+    wchar_t *wide;
+    int status = sill__path_wide(path, &wide);
     if (status != 0)
         return status;
-    DWORD code = ERROR_SUCCESS;
-    if (!CreateDirectoryW(path, own ? &security.attributes : NULL))
-        code = GetLastError();
+    struct sill__security security = {{0}};
+    if (own)
+        status = sill__security_make_directory(&security);
+    if (status == 0 && !CreateDirectoryW(wide, own ? &security.attributes : NULL) &&
+        GetLastError() != ERROR_ALREADY_EXISTS)
+        status = sill__fail_os("CreateDirectory", GetLastError(),
+                               "The runtime directory %.200s cannot be made: set SILL_RUNTIME_DIR "
+                               "to one",
+                               path);
     if (own)
         sill__security_free(&security);
-    if (code == ERROR_SUCCESS || code == ERROR_ALREADY_EXISTS)
-        return 0;
-    return sill__fail_os("CreateDirectory", code,
-                         "The runtime directory cannot be made: set SILL_RUNTIME_DIR to one");
+    sill__free(wide);
+    return status;
 }
 
 /* %LOCALAPPDATA%\sill\run, made if it is missing. */
-static int default_directory(wchar_t **out)
+static int default_directory(char **out)
 {
-    static const wchar_t *const parts[2][2] = {{L"LOCALAPPDATA", L""},
-                                               {L"USERPROFILE", L"\\AppData\\Local"}};
-    wchar_t *base = NULL;
-    size_t which = 0;
-    for (; base == NULL && which < 2; which++)
-        base = environment(parts[which][0]);
+    static const char *const middles[] = {"", "\\AppData\\Local"};
+    const char *middle = middles[0];
+    char *base = NULL;
+    int status = sill__env("LOCALAPPDATA", &base);
+    if (status == 0 && base == NULL) {
+        middle = middles[1];
+        status = sill__env("USERPROFILE", &base);
+    }
+    if (status != 0)
+        return status;
     if (base == NULL)
         return sill__fail(SILL_NOT_FOUND, "There is no runtime directory: neither LOCALAPPDATA nor "
                                           "USERPROFILE is set; set SILL_RUNTIME_DIR.");
-    const wchar_t *middle = parts[which - 1][1];
-    size_t length = wcslen(base) + wcslen(middle);
-    wchar_t *path = sill__alloc((length + sizeof "\\sill\\run") * sizeof *path);
-    if (path == NULL) {
-        sill__free(base);
-        return sill__fail(SILL_NO_MEMORY, "Out of memory for the runtime directory's path.");
-    }
-    wcscpy(path, base);
-    wcscat(path, middle);
+    size_t size = strlen(base) + strlen(middle) + sizeof "\\sill\\run";
+    char *path = sill__alloc(size);
+    if (path != NULL)
+        snprintf(path, size, "%s%s\\sill", base, middle);
     sill__free(base);
-    wcscpy(path + length, L"\\sill");
-    int status = make_directory(path, false);
-    wcscpy(path + length, L"\\sill\\run");
+    if (path == NULL)
+        return sill__fail(SILL_NO_MEMORY, "Out of memory.");
+    status = make_directory(path, false);
+    strcat(path, "\\run");
     if (status == 0)
         status = make_directory(path, true);
     if (status != 0) {
@@ -164,37 +153,34 @@ static int default_directory(wchar_t **out)
     return 0;
 }
 
-/* As UTF-8, from SILL_RUNTIME_DIR or the default. */
-static int find_directory(char *out, size_t size)
+/* From SILL_RUNTIME_DIR, or the default one. */
+static int find_directory(char **out)
 {
-    wchar_t *path = environment(L"SILL_RUNTIME_DIR");
-    int status = path != NULL ? 0 : default_directory(&path);
-    if (status != 0)
-        return status;
-    status = sill__path_text(path, out, size);
-    sill__free(path);
+    char *path = NULL;
+    int status = sill__env("SILL_RUNTIME_DIR", &path);
+    if (status == 0 && path == NULL)
+        status = default_directory(&path);
+    if (status == 0)
+        *out = path;
     return status;
 }
 
 int sill__runtime_directory(const char *directory, char *out, size_t size)
 {
-    int status = 0;
-    char *found = NULL;
-    if (directory == NULL) {
-        size_t room = 4096;
-        found = sill__alloc(room);
-        if (found == NULL)
-            return sill__fail(SILL_NO_MEMORY, "Out of memory for the runtime directory's path.");
-        status = find_directory(found, room);
-        directory = found;
-    }
+    char *found = NULL, *text = NULL;
     wchar_t *wide = NULL;
+    int status = directory == NULL ? find_directory(&found) : 0;
     if (status == 0)
-        status = sill__path_wide(directory, &wide);
+        status = sill__path_wide(directory != NULL ? directory : found, &wide);
+    if (status == 0 && (text = sill__alloc(size)) == NULL)
+        status = sill__fail(SILL_NO_MEMORY, "Out of memory.");
     if (status == 0)
-        status = check_directory(wide, directory);
+        status = sill__path_text(wide, text, size);
     if (status == 0)
-        status = sill__path_text(wide, out, size);
+        status = check_directory(wide, text);
+    if (status == 0)
+        strcpy(out, text);
+    sill__free(text);
     sill__free(wide);
     sill__free(found);
     return status;

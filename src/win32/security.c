@@ -123,7 +123,7 @@ int sill__security_make_directory(struct sill__security *out)
 
 void sill__security_free(struct sill__security *security)
 {
-    LocalFree(security->attributes.lpSecurityDescriptor);
+    LocalFree(security->attributes.lpSecurityDescriptor); /* takes NULL */
     security->attributes.lpSecurityDescriptor = NULL;
 }
 

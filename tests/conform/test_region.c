@@ -307,7 +307,12 @@ static void name_goes_before_the_memory(void **state)
     sill_region *region = create(kind, name, SIZE), *other;
     regions_fill(sill_region_data(region), SIZE, 1);
     sill_region_options options = regions_options(kind);
-    support_ok(sill_region_remove(name, &options));
+    int rc = sill_region_remove(name, &options);
+    if (rc == SILL_DENIED && regions_may_be_stuck(kind)) {
+        drop(region, name);
+        support_skip("this system does not remove a file that is mapped");
+    }
+    support_ok(rc);
     support_status(SILL_NOT_FOUND, sill_region_remove(name, &options));
     support_status(SILL_NOT_FOUND, sill_region_open(&other, name, &options));
     assert_true(regions_filled(sill_region_data(region), SIZE, 1));
@@ -386,7 +391,7 @@ static void sizes_are_checked(void **state)
 static void too_much_is_refused(void **state)
 {
     int kind = kind_of(state);
-    if (support_under_wine())
+    if (kind != SILL_REGION_FILE && support_under_wine())
         support_skip("Wine gives memory that is not there");
     char name[SUPPORT_PATH_SIZE];
     regions_name(kind, name);

@@ -58,6 +58,11 @@ const char *regions_name_or_null(int kind, const char *name)
     return regions_can(kind, SILL_REGION_NAMED) ? name : NULL;
 }
 
+bool regions_may_be_stuck(int kind)
+{
+    return kind == SILL_REGION_FILE && regions_can(SILL_REGION_WIN32, SILL_REGION_AVAILABLE);
+}
+
 static unsigned char byte_at(size_t at, unsigned seed)
 {
     return (unsigned char)(at * 131 + (at >> 8) * 7 + seed * 31 + 1);

@@ -41,6 +41,9 @@ void regions_name(int kind, char name[SUPPORT_PATH_SIZE]);
 /* What create and open need as a name: NULL for kinds without. */
 const char *regions_name_or_null(int kind, const char *name);
 
+/* Windows refuses to remove a file that is mapped: sill_region_remove is then DENIED. */
+bool regions_may_be_stuck(int kind);
+
 /* Fills with, or compares with, bytes that depend on `seed` and the position. */
 void regions_fill(void *data, size_t size, unsigned seed);
 bool regions_filled(const void *data, size_t size, unsigned seed);

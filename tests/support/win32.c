@@ -388,6 +388,7 @@ int support__read_stdin(char *buffer, size_t capacity, size_t *got, int timeout_
 void support__prepare_role(void)
 {
     _setmode(_fileno(stdout), _O_BINARY);
+    SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX); /* a fault ends it, silently */
 }
 
 bool support__wait(struct support__child *child, int timeout_ms, int *status)
