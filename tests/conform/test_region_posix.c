@@ -229,55 +229,68 @@ static void only_files_are_files(void **state)
 /* Somebody sits on the name that can be foreseen. */
 static void squatters_are_passed_by(void **state)
 {
-    int kind = kind_of(state);
-    if (ops_of(kind)->owner == 0)
-        return;
+    (void)state;
+    int kind = SILL_REGION_POSIX;
     char name[SUPPORT_PATH_SIZE], file[100], path[SUPPORT_PATH_SIZE], object[64];
     regions_name(kind, name);
     sill__owner_file_name(ops_of(kind)->owner, name, file);
     support_path(path, file);
-    int id = -1;
-    if (kind == SILL_REGION_SYSV) {
-        /* The key comes from the record's inode, so a first region tells the next one's key only
-         * if the file system gives the inode again; all likely keys are taken. */
-        sill_region_close(create(kind, name));
-        support_ok(ops_of(kind)->object_name(object, path, name, 0));
-        struct shmid_ds info;
-        id = shmget((key_t)strtoul(object, NULL, 16), 0, 0);
-        assert_true(id >= 0);
-        assert_int_equal(shmctl(id, IPC_STAT, &info), 0);
-        assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
-        id = shmget((key_t)strtoul(object, NULL, 16), 100, IPC_CREAT | IPC_EXCL | 0600);
-        assert_true(id >= 0);
-        char *at = shmat(id, NULL, 0);
-        assert_true(at != (char *)-1);
+    support_ok(ops_of(kind)->object_name(object, path, name, 0));
+    int fd = shm_open(object, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "xxxx", 4), 4);
+    int given = geteuid() == 0 ? fchown(fd, OTHER_USER, (gid_t)-1) : 0;
+    close(fd);
+    int opened = try_open(kind, name), created = try_create(kind, name);
+    int opened_then = try_open(kind, name), again = try_create(kind, name);
+    int removed = try_remove(kind, name), left = shm_unlink(object); /* it was left alone */
+    assert_int_equal(given, 0);
+    assert_int_equal(opened, geteuid() == 0 ? SILL_DENIED : SILL_FOREIGN);
+    assert_int_equal(created, 0);
+    assert_int_equal(opened_then, 0);
+    assert_int_equal(again, SILL_EXISTS);
+    assert_int_equal(removed, 0);
+    assert_int_equal(left, 0);
+    regions_nothing_left();
+}
+
+/* Keys are short: something else may have the one that the record's file gives. It is told, the
+ * next one differs, and what has it is left alone. */
+static void taken_keys_are_passed_by(void **state)
+{
+    (void)state;
+    int kind = SILL_REGION_SYSV;
+    char name[SUPPORT_PATH_SIZE], path[SUPPORT_PATH_SIZE], first[64], second[64];
+    regions_name(kind, name);
+    struct sill__owner_info info;
+    memset(&info, 0, sizeof info);
+    info.kind = ops_of(kind)->owner;
+    snprintf(info.name, sizeof info.name, "%.200s", name);
+    char file[100];
+    sill__owner_file_name(info.kind, name, file);
+    support_path(path, file);
+    sill__owner *owner;
+    support_ok(sill__owner_claim(&owner, NULL, &info, NULL));
+    support_ok(ops_of(kind)->object_name(first, path, name, 0));
+    support_ok(ops_of(kind)->object_name(second, path, name, 1));
+    assert_string_not_equal(first, second);
+    /* Taken in any case: by us, or by some other segment already. */
+    int id = shmget((key_t)strtoul(first, NULL, 16), 100, IPC_CREAT | IPC_EXCL | 0600);
+    void *at = id >= 0 ? shmat(id, NULL, 0) : NULL;
+    if (at != NULL && at != (void *)-1) {
         memset(at, 'x', 100);
         shmdt(at);
-        /* The record says "kept": nothing of ours is there, so it can be dropped. */
-        assert_int_equal(try_open(kind, name), SILL_FOREIGN);
-        assert_int_equal(try_remove(kind, name), SILL_FOREIGN);
-    } else {
-        support_ok(ops_of(kind)->object_name(object, path, name, 0));
-        id = shm_open(object, O_RDWR | O_CREAT | O_EXCL, 0600);
-        assert_true(id >= 0);
-        assert_int_equal(write(id, "xxxx", 4), 4);
-        if (geteuid() == 0)
-            assert_int_equal(fchown(id, OTHER_USER, (gid_t)-1), 0);
-        assert_int_equal(try_open(kind, name), geteuid() == 0 ? SILL_DENIED : SILL_FOREIGN);
     }
-    sill_region *region = create(kind, name);
-    assert_int_equal(try_open(kind, name), 0);
-    assert_int_equal(try_create(kind, name), SILL_EXISTS);
-    sill_region_close(region);
-    assert_int_equal(try_open(kind, name), 0);
-    support_ok(try_remove(kind, name));
+    sill__memory *memory = NULL;
+    int on_first = ops_of(kind)->create(&memory, first, 100, false);
+    int removed = ops_of(kind)->remove(first, sill__region_name_hash(kind, name));
+    bool gone = id >= 0 && shmctl(id, IPC_RMID, NULL) != 0;
+    sill__owner_release(owner, true);
+    assert_int_equal(on_first, SILL_FOREIGN);
+    assert_null(memory);
+    assert_int_equal(removed, SILL_FOREIGN);
+    assert_false(gone);
     regions_nothing_left();
-    if (kind == SILL_REGION_SYSV) {
-        assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
-    } else {
-        close(id);
-        assert_int_equal(shm_unlink(object), 0); /* it was left alone */
-    }
 }
 
 /* ---- passed memory ---- */
@@ -485,7 +498,8 @@ static const struct regions_test tests[] = {
     REGIONS_TEST(wide_rights_are_refused, SILL_REGION_NAMED),
     REGIONS_TEST(objects_of_others_are_refused, SILL_REGION_NAMED),
     REGIONS_TEST(only_files_are_files, SILL_REGION_SEALED),
-    REGIONS_TEST(squatters_are_passed_by, SILL_REGION_NAMED),
+    REGIONS_TEST(squatters_are_passed_by, SILL_REGION_SEALED),
+    REGIONS_TEST(taken_keys_are_passed_by, SILL_REGION_SEALED),
     REGIONS_TEST(sealed_memory_stays_as_it_is, SILL_REGION_SEALED),
     REGIONS_TEST(unsealed_memory_is_refused, SILL_REGION_SEALED),
     REGIONS_TEST(child_may_only_close, 0),
