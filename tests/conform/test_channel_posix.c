@@ -16,6 +16,7 @@ int main(void)
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -374,7 +375,7 @@ static void death_shows_past_a_child(void **state)
 
 /* ---- signals and limits ---- */
 
-static volatile sig_atomic_t alarms;
+static atomic_int alarms;
 
 static void on_alarm(int number)
 {
