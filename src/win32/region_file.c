@@ -139,52 +139,61 @@ static bool mark_for_deletion(HANDLE file, bool on)
                                       sizeof disposition) != 0;
 }
 
-/* The path of the folder of `path` with its backslash, and room behind. */
-static wchar_t *folder_of(const wchar_t *path, size_t *length)
+/* A path beside `path` that nobody has yet, unless a process that had our pid left one: then the
+ * caller asks again. Free with sill__free. */
+static int temporary_path(const wchar_t *path, wchar_t **out)
 {
+    static atomic_uint counter;
     const wchar_t *last = wcsrchr(path, L'\\');
-    *length = last != NULL ? (size_t)(last - path) + 1 : 0;
-    wchar_t *folder = sill__alloc((*length + TEMPORARY_ROOM) * sizeof *folder);
-    if (folder != NULL)
-        wmemcpy(folder, path, *length);
-    return folder;
+    size_t length = last != NULL ? (size_t)(last - path) + 1 : 0;
+    wchar_t *temporary = sill__alloc((length + TEMPORARY_ROOM) * sizeof *temporary);
+    if (temporary == NULL)
+        return sill__fail(SILL_NO_MEMORY, "Out of memory.");
+    wmemcpy(temporary, path, length);
+    swprintf(temporary + length, TEMPORARY_ROOM, L".sill-%lu-%u.tmp", GetCurrentProcessId(),
+             atomic_fetch_add(&counter, 1u));
+    *out = temporary;
+    return 0;
+}
+
+static int open_temporary(const wchar_t *path, const char *name, SECURITY_ATTRIBUTES *security,
+                          HANDLE *out)
+{
+    for (;;) {
+        wchar_t *temporary;
+        int rc = temporary_path(path, &temporary);
+        if (rc != 0)
+            return rc;
+        *out = CreateFileW(temporary, GENERIC_READ | GENERIC_WRITE | DELETE, SHARED, security,
+                           CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
+        DWORD code = GetLastError();
+        sill__free(temporary);
+        if (*out != INVALID_HANDLE_VALUE)
+            return 0;
+        if (code != ERROR_FILE_EXISTS)
+            return sill__fail_os("CreateFile", code,
+                                 "A file cannot be made in the directory of \"%.200s\"", name);
+    }
 }
 
 /* A new, empty file beside `path`, for the user alone, which goes when it is closed. */
 static int make_temporary(const wchar_t *path, const char *name, HANDLE *out)
 {
-    static atomic_uint counter;
-    size_t length;
     struct sill__security security;
-    wchar_t *temporary = folder_of(path, &length);
-    if (temporary == NULL)
-        return sill__fail(SILL_NO_MEMORY, "Out of memory.");
     int rc = sill__security_make(&security, "");
-    if (rc != 0) {
-        sill__free(temporary);
+    if (rc != 0)
         return rc;
-    }
-    HANDLE file;
-    do { /* a name may be left from a process that had our pid */
-        swprintf(temporary + length, TEMPORARY_ROOM, L".sill-%lu-%u.tmp", GetCurrentProcessId(),
-                 atomic_fetch_add(&counter, 1u));
-        file = CreateFileW(temporary, GENERIC_READ | GENERIC_WRITE | DELETE, SHARED,
-                           &security.attributes, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
-    } while (file == INVALID_HANDLE_VALUE && GetLastError() == ERROR_FILE_EXISTS);
-    DWORD code = GetLastError();
+    HANDLE file = INVALID_HANDLE_VALUE;
+    rc = open_temporary(path, name, &security.attributes, &file);
     sill__security_free(&security);
-    sill__free(temporary);
-    if (file == INVALID_HANDLE_VALUE)
-        return sill__fail_os("CreateFile", code,
-                             "A file cannot be made in the directory of \"%.200s\"", name);
-    if (!mark_for_deletion(file, true)) {
-        code = GetLastError();
+    if (rc == 0 && !mark_for_deletion(file, true)) {
+        rc = sill__fail_os("SetFileInformationByHandle", GetLastError(),
+                           "A file cannot be made in the directory of \"%.200s\"", name);
         CloseHandle(file);
-        return sill__fail_os("SetFileInformationByHandle", code,
-                             "A file cannot be made in the directory of \"%.200s\"", name);
     }
-    *out = file;
-    return 0;
+    if (rc == 0)
+        *out = file;
+    return rc;
 }
 
 static int create(sill__memory **out, const char *name, size_t size, bool resizable)
@@ -217,19 +226,6 @@ static int create(sill__memory **out, const char *name, size_t size, bool resiza
     return 0;
 }
 
-/* The name of a file that is to be deleted stays until its last handle is closed, and that is told
- * as "access denied"; the system's inner code tells the two apart. Right after the failed call. */
-static bool is_going(DWORD code)
-{
-    typedef LONG WINAPI last_status(void);
-    const LONG delete_pending = (LONG)0xC0000056;
-    HMODULE ntdll = code == ERROR_ACCESS_DENIED ? GetModuleHandleW(L"ntdll.dll") : NULL;
-    last_status *ask =
-        ntdll != NULL ? (last_status *)(void (*)(void))GetProcAddress(ntdll, "RtlGetLastNtStatus")
-                      : NULL;
-    return ask != NULL && ask() == delete_pending;
-}
-
 /* Renames the open file to `path` if nothing is there. ERROR_SUCCESS or the system's code. */
 static DWORD rename_open(HANDLE file, const wchar_t *path)
 {
@@ -243,8 +239,6 @@ static DWORD rename_open(HANDLE file, const wchar_t *path)
     DWORD code = ERROR_SUCCESS;
     if (!SetFileInformationByHandle(file, FileRenameInfo, rename, (DWORD)room))
         code = GetLastError();
-    if (code != ERROR_SUCCESS && is_going(code))
-        code = ERROR_ALREADY_EXISTS;
     sill__free(rename);
     return code;
 }
@@ -299,8 +293,6 @@ static int open_file(const char *name, DWORD access, HANDLE *out, uint64_t *size
         CreateFileW(path, access | READ_CONTROL | FILE_READ_ATTRIBUTES, SHARED, NULL, OPEN_EXISTING,
                     FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS, NULL);
     DWORD code = GetLastError();
-    if (file == INVALID_HANDLE_VALUE && is_going(code))
-        code = ERROR_FILE_NOT_FOUND;
     sill__free(path);
     if (file == INVALID_HANDLE_VALUE)
         return sill__fail_os("CreateFile", code, "\"%.200s\" cannot be opened", name);
@@ -416,14 +408,24 @@ static int check_region(HANDLE file, const char *name, uint64_t size)
     return 0;
 }
 
-/* Where the system can, the name goes at once although others have the file open. */
-static bool remove_open(HANDLE file)
+/* The name goes at once, also while others have the file open: where the system cannot do that by
+ * itself, the file is given another name until it goes. A file that is mapped cannot go, and then
+ * it gets its name back. Sets the last error like a call of the system. */
+static bool remove_open(HANDLE file, const wchar_t *path, const wchar_t *other)
 {
     enum { DISPOSITION_EX = 21, DELETE_AT_ONCE = 3 }; /* FileDispositionInfoEx, POSIX semantics */
     ULONG flags = DELETE_AT_ONCE;
-    return SetFileInformationByHandle(file, (FILE_INFO_BY_HANDLE_CLASS)DISPOSITION_EX, &flags,
-                                      sizeof flags) ||
-           mark_for_deletion(file, true);
+    if (SetFileInformationByHandle(file, (FILE_INFO_BY_HANDLE_CLASS)DISPOSITION_EX, &flags,
+                                   sizeof flags))
+        return true;
+    DWORD code = rename_open(file, other);
+    if (code == ERROR_SUCCESS && !mark_for_deletion(file, true)) {
+        code = GetLastError();
+        if (rename_open(file, path) != ERROR_SUCCESS)
+            code = ERROR_SUCCESS; /* the name is somebody else's by now, so it did go */
+    }
+    SetLastError(code);
+    return code == ERROR_SUCCESS;
 }
 
 static int remove_object(const char *name, uint64_t name_hash)
@@ -431,14 +433,22 @@ static int remove_object(const char *name, uint64_t name_hash)
     (void)name_hash; /* files have none */
     HANDLE file = INVALID_HANDLE_VALUE;
     uint64_t size = 0;
-    int rc = open_file(name, GENERIC_READ | DELETE, &file, &size);
-    if (rc != 0)
-        return rc;
-    rc = check_region(file, name, size);
-    if (rc == 0 && !remove_open(file))
-        rc = sill__fail_os("SetFileInformationByHandle", GetLastError(),
-                           "\"%.200s\" cannot be removed; perhaps a process still maps it", name);
-    CloseHandle(file);
+    wchar_t *path = NULL, *other = NULL;
+    int rc = sill__path_wide(name, &path);
+    if (rc == 0)
+        rc = temporary_path(path, &other);
+    if (rc == 0)
+        rc = open_file(name, GENERIC_READ | DELETE, &file, &size);
+    if (rc == 0) {
+        rc = check_region(file, name, size);
+        if (rc == 0 && !remove_open(file, path, other))
+            rc = sill__fail_os("SetFileInformationByHandle", GetLastError(),
+                               "\"%.200s\" cannot be removed; perhaps a process still maps it",
+                               name);
+        CloseHandle(file);
+    }
+    sill__free(other);
+    sill__free(path);
     return rc;
 }
 
