@@ -3,13 +3,15 @@
  * SO_PEERPIDFD (Linux 6.5) names the very process, for which `exact` is 1. Older kernels give only
  * its pid, and what pidfd_open makes of that may be a later process of the same number. Its end
  * still proves the peer's end (a pid is given again only after its process has gone), but its life
- * proves nothing: `exact` is 0 and "alive" is not claimed.
+ * proves nothing: `exact` is 0 and "alive" is not claimed. For a process that has gone already an
+ * eventfd that stays readable stands in, so that its end is reported like any other.
  */
 #include "unix_peer.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,9 +23,9 @@
 #define SO_PEERPIDFD 77
 #endif
 
-#define NO_PROCESS (-2) /* in place of a pidfd: the process has gone already */
+#define GONE (-2) /* in place of a pidfd: the process has gone already */
 
-/* A pidfd, -1, or NO_PROCESS. */
+/* A pidfd, -1, or GONE. */
 static int exact_pidfd(int fd)
 {
 #ifdef SO_PEERPIDFD
@@ -31,7 +33,7 @@ static int exact_pidfd(int fd)
     socklen_t size = sizeof pidfd;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0)
         return pidfd;
-    return errno == ESRCH ? NO_PROCESS : -1;
+    return errno == ESRCH ? GONE : -1;
 #else
     (void)fd;
     return -1;
@@ -45,7 +47,7 @@ static int likely_pidfd(pid_t pid)
     long pidfd = syscall(SYS_pidfd_open, pid, 0);
     if (pidfd >= 0)
         return (int)pidfd;
-    return errno == ESRCH ? NO_PROCESS : -1;
+    return errno == ESRCH ? GONE : -1;
 }
 
 int sill__unix_peer(int fd, sill_peer *peer, int *pidfd)
@@ -63,14 +65,12 @@ int sill__unix_peer(int fd, sill_peer *peer, int *pidfd)
         peer->exact = 1;
     else
         found = likely_pidfd(credentials.pid);
-    *pidfd = found;
+    *pidfd = found == GONE ? eventfd(1, EFD_CLOEXEC) : found;
     return SILL_OK;
 }
 
 int sill__unix_peer_alive(const sill_peer *peer, int pidfd)
 {
-    if (pidfd == NO_PROCESS)
-        return 0;
     if (pidfd < 0)
         return -1;
     struct pollfd look = {pidfd, POLLIN, 0};

@@ -36,7 +36,7 @@
 struct unix_conn {
     sill__conn base;
     int fd;
-    int pidfd; /* negative: none (unix_peer.c) */
+    int pidfd; /* -1: none (unix_peer.c) */
     sill__watch watch;
     sill__watch death;
     sill_peer peer;
