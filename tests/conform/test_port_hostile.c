@@ -98,18 +98,23 @@ static void raw_expect_end(struct raw *raw)
     }
 }
 
-/* Reads something, at least so many bytes. */
-static void raw_read(struct raw *raw, size_t least)
+/* Reads at least so many bytes. */
+static void raw_read_into(struct raw *raw, char buffer[4096], size_t least)
 {
-    char buffer[4096];
     for (size_t have = 0, got = 0; have < least; have += got) {
         got = 0;
-        int rc = raw->conn->ops->recv(raw->conn, buffer, sizeof buffer, &got);
+        int rc = raw->conn->ops->recv(raw->conn, buffer + have, 4096 - have, &got);
         if (rc == SILL_AGAIN)
             raw_sleep(raw);
         else
             support_ok(rc);
     }
+}
+
+static void raw_read(struct raw *raw, size_t least)
+{
+    char buffer[4096];
+    raw_read_into(raw, buffer, least);
 }
 
 struct greeting {
@@ -142,7 +147,13 @@ static void raw_greet(struct raw *raw)
     g.head.handles = 1;
     g.hello.features = SILL__FEATURE_MAP;
     raw_frame(raw, &g.head, &g.hello, &handle, 1);
-    raw_read(raw, SILL__FRAME_HEAD + sizeof(struct sill__hello) + 1);
+    char answer[4096];
+    sill_handle words = SILL_NO_HANDLE;
+    uint64_t value;
+    raw_read_into(raw, answer, SILL__FRAME_HEAD + 8 + sizeof(struct sill__hello) + 1);
+    memcpy(&value, answer + SILL__FRAME_HEAD, sizeof value);
+    support_ok(raw->conn->ops->import_handle(raw->conn, value, &words));
+    sill__handle_close(words);
 }
 
 /* ---- attacks on an open connection ---- */

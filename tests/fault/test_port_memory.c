@@ -2,11 +2,11 @@
  * allocation fails, in whichever thread it comes, until none fails any more. Every call ends in its
  * time with a status, nothing is delivered wrongly, and the next scenario works.
  */
+#ifdef SILL_FAULTS
 #include "../conform/port_rig.h"
 
 #include "memory.h"
 
-#ifdef SILL_FAULTS
 /* A failure of memory on one side shows at the other as its end, as a refusal or as silence. */
 static bool is_expected(int rc)
 {
@@ -131,6 +131,8 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(listening),
 };
 #else
+#include "support.h"
+
 static void without_faults(void **state)
 {
     (void)state;

@@ -1,9 +1,9 @@
 /* Signals without end: a timer interrupts every wait many times over. No call fails for it, and no
  * wait becomes longer or shorter.
  */
+#ifndef _WIN32
 #include "../conform/port_rig.h"
 
-#ifndef _WIN32
 #include <signal.h>
 #include <sys/time.h>
 
@@ -84,6 +84,8 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(cancel_in_a_handler),
 };
 #else
+#include "support.h"
+
 static void no_signals(void **state)
 {
     (void)state;
