@@ -68,8 +68,9 @@ void sill__cond_broadcast(sill__cond *cond)
     pthread_cond_broadcast(cond);
 }
 
-/* `state` of a once: NULL before, `running` while init runs, `done` afterwards. It is written
- * under once_lock; the store of `done` (release) pairs with the load outside the lock (acquire). */
+/* `state` of a once: NULL before, `running` while init runs, `done` afterwards. It is written under
+ * once_lock, atomically: the store of `done` (release) pairs with the load outside the lock
+ * (acquire). */
 static pthread_mutex_t once_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t once_changed = PTHREAD_COND_INITIALIZER;
 static char running, done;
@@ -82,7 +83,7 @@ void sill__call_once(sill__once *once, void (*init)(void))
     while (once->state == &running)
         pthread_cond_wait(&once_changed, &once_lock);
     if (once->state == NULL) {
-        once->state = &running;
+        __atomic_store_n(&once->state, &running, __ATOMIC_RELAXED);
         pthread_mutex_unlock(&once_lock);
         init();
         pthread_mutex_lock(&once_lock);

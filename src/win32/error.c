@@ -10,7 +10,6 @@ static const struct {
     DWORD code;
     int status;
 } table[] = {
-    {ERROR_SUCCESS, SILL_OK},
     {ERROR_IO_PENDING, SILL_AGAIN},
     {ERROR_IO_INCOMPLETE, SILL_AGAIN},
     {ERROR_NOT_READY, SILL_AGAIN},
