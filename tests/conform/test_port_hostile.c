@@ -99,11 +99,11 @@ static void raw_expect_end(struct raw *raw)
 }
 
 /* Reads at least so many bytes. */
-static void raw_read_into(struct raw *raw, char buffer[4096], size_t least)
+static void raw_read_into(struct raw *raw, char *buffer, size_t capacity, size_t least)
 {
     for (size_t have = 0, got = 0; have < least; have += got) {
         got = 0;
-        int rc = raw->conn->ops->recv(raw->conn, buffer + have, 4096 - have, &got);
+        int rc = raw->conn->ops->recv(raw->conn, buffer + have, capacity - have, &got);
         if (rc == SILL_AGAIN)
             raw_sleep(raw);
         else
@@ -114,7 +114,26 @@ static void raw_read_into(struct raw *raw, char buffer[4096], size_t least)
 static void raw_read(struct raw *raw, size_t least)
 {
     char buffer[4096];
-    raw_read_into(raw, buffer, least);
+    raw_read_into(raw, buffer, sizeof buffer, least);
+}
+
+/* Reads frames up to the WELCOME, and takes over the handle that comes with it, as a client does. */
+static void raw_read_welcome(struct raw *raw)
+{
+    struct sill__frame head;
+    char rest[4096];
+    do {
+        raw_read_into(raw, (char *)&head, sizeof head, sizeof head);
+        assert_in_range(head.handles * 8 + head.size + 1, 1, sizeof rest);
+        raw_read_into(raw, rest, head.handles * 8 + head.size + 1,
+                      head.handles * 8 + head.size + 1);
+    } while (head.type != SILL__FRAME_WELCOME);
+    assert_int_equal(1, head.handles);
+    uint64_t value;
+    sill_handle words = SILL_NO_HANDLE;
+    memcpy(&value, rest, sizeof value);
+    support_ok(raw->conn->ops->import_handle(raw->conn, value, &words));
+    sill__handle_close(words);
 }
 
 struct greeting {
@@ -147,13 +166,7 @@ static void raw_greet(struct raw *raw)
     g.head.handles = 1;
     g.hello.features = SILL__FEATURE_MAP;
     raw_frame(raw, &g.head, &g.hello, &handle, 1);
-    char answer[4096];
-    sill_handle words = SILL_NO_HANDLE;
-    uint64_t value;
-    raw_read_into(raw, answer, SILL__FRAME_HEAD + 8 + sizeof(struct sill__hello) + 1);
-    memcpy(&value, answer + SILL__FRAME_HEAD, sizeof value);
-    support_ok(raw->conn->ops->import_handle(raw->conn, value, &words));
-    sill__handle_close(words);
+    raw_read_welcome(raw);
 }
 
 /* ---- attacks on an open connection ---- */
