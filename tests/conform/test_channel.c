@@ -81,17 +81,16 @@ static void fill(unsigned char *data, size_t size, unsigned seed)
 static int run_echo(int argc, char **argv)
 {
     sill_channel *channel;
-    unsigned char *buffer = malloc(MIB);
+    static unsigned char buffer[MIB];
     size_t size;
     (void)argc;
     int status = sill_channel_connect(&channel, argv[0], NULL, SUPPORT_PATIENCE_MS);
-    if (status != SILL_OK || buffer == NULL)
+    if (status != SILL_OK)
         return 1;
     while ((status = sill_channel_receive(channel, buffer, MIB, &size, NULL, NULL, -1)) == SILL_OK)
         if (sill_channel_send(channel, buffer, size, NULL, 0, -1) != SILL_OK)
             return 2;
     sill_channel_close(channel);
-    free(buffer);
     support_say("%s", sill_status_name(status));
     return 0;
 }

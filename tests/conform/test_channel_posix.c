@@ -361,13 +361,14 @@ static void death_shows_past_a_child(void **state)
             pair_close(&pair);
             support_skip("this kernel gives no handle of the peer's process");
         }
-        if (sends)
+        if (sends) {
             while ((status = sill_channel_send(pair.server, block, sizeof block, NULL, 0,
                                                SUPPORT_PATIENCE_MS)) == SILL_OK)
                 ;
+            support_status(SILL_DIED, status);
+        }
         support_ok(receive_status(pair.server, SUPPORT_PATIENCE_MS)); /* what it sent before */
-        status = receive_status(pair.server, SUPPORT_PATIENCE_MS);
-        support_status(SILL_DIED, status);
+        support_status(SILL_DIED, receive_status(pair.server, SUPPORT_PATIENCE_MS));
         support_finish(client);
         pair_close(&pair);
     }
@@ -468,7 +469,7 @@ static void out_of_descriptors_the_client_waits(void **state)
     unsigned before = support_handles();
     for (int more = 0; more < 4; more++) { /* what an accept needs: at which of them it fails */
         few = old;
-        few.rlim_cur = (rlim_t)(next + more);
+        few.rlim_cur = (rlim_t)next + (rlim_t)more;
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
         int status = sill_channel_accept(pair.listener, &pair.server, 0);
         setrlimit(RLIMIT_NOFILE, &old);
