@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -14,6 +15,8 @@
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
+
+#define DESCRIPTORS 4096 /* both ends of hundreds of connections; the usual limit is 1024 */
 
 struct support__child {
     pid_t pid;
@@ -272,6 +275,15 @@ int support__read(struct support__child *child, char *buffer, size_t capacity, s
 int support__read_stdin(char *buffer, size_t capacity, size_t *got, int timeout_ms)
 {
     return read_within(STDIN_FILENO, buffer, capacity, got, timeout_ms);
+}
+
+void support__prepare_program(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void support__prepare_role(void)

@@ -51,6 +51,7 @@ static int run_role(int argc, char **argv, const struct support_role *roles, siz
 int support_main(int argc, char **argv, const char *program, const struct CMUnitTest *tests,
                  size_t test_count, const struct support_role *roles, size_t role_count)
 {
+    support__prepare_program();
     if (!support__own_path(own_path, sizeof own_path, argv[0])) {
         fprintf(stderr, "the path of this program is not known\n");
         return 99;

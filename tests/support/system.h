@@ -26,6 +26,9 @@ void support__forget(struct support__child *child); /* it has ended */
 int support__read_stdin(char *buffer, size_t capacity, size_t *got, int timeout_ms);
 void support__prepare_role(void);
 
+/* What a test program needs before anything else: room for many descriptors. */
+void support__prepare_program(void);
+
 uint32_t support__own_pid(void);
 bool support__own_path(char *path, size_t size, const char *argv0);
 bool support__make_directory(char *path, size_t size);

@@ -392,6 +392,10 @@ static LONG WINAPI end_at_fault(EXCEPTION_POINTERS *fault)
     return EXCEPTION_EXECUTE_HANDLER;
 }
 
+void support__prepare_program(void)
+{
+}
+
 void support__prepare_role(void)
 {
     _setmode(_fileno(stdout), _O_BINARY);
