@@ -102,7 +102,10 @@ static int pipe_connect(sill__conn **out, const struct sill__place *place, int64
     if (status != SILL_OK)
         return status;
     sill__pipe_peer(handle, false, &peer);
-    status = sill__pipe_conn(out, handle, false, &peer, NULL);
+    if (peer.gone) /* a server that is no more is not one that may not be believed */
+        status = sill__fail(SILL_NOT_FOUND, "The server \"%s\" ended just now.", place->name);
+    if (status == SILL_OK)
+        status = sill__pipe_conn(out, handle, false, &peer, NULL);
     if (status != SILL_OK) {
         if (peer.process != NULL)
             CloseHandle(peer.process);

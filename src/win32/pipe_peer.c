@@ -37,13 +37,16 @@ void sill__pipe_peer(HANDLE pipe, bool server, struct sill__pipe_peer *out)
     memset(out, 0, sizeof *out);
     out->peer.uid = out->peer.gid = UINT32_MAX;
     if (!(server ? GetNamedPipeClientProcessId(pipe, &pid)
-                 : GetNamedPipeServerProcessId(pipe, &pid)))
+                 : GetNamedPipeServerProcessId(pipe, &pid))) {
+        out->gone = !connected(pipe);
         return;
+    }
     out->peer.pid = pid;
     out->process = open_process(pid, server, &out->may_duplicate);
+    out->gone = !connected(pipe);
     if (out->process == NULL)
         return;
-    if (!connected(pipe)) {
+    if (out->gone) {
         CloseHandle(out->process);
         out->process = NULL;
         out->may_duplicate = false;

@@ -25,6 +25,7 @@ struct sill__pipe_peer {
     sill_peer peer;
     HANDLE process;     /* NULL if it cannot be opened, or could not be proven to be the one */
     bool may_duplicate; /* handles can be copied out of it and into it */
+    bool gone;          /* it closed its end, or ended, before it could be told who it is */
 };
 
 /* Asks who the peer is; `server`: this is the server's end. Never fails: what the system does not
