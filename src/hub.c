@@ -6,6 +6,10 @@
  * leader broadcasts each time it returns from its sleep and when it leaves, so while anybody
  * waits, somebody leads. A cancel may come without the lock, from a signal handler: it wakes the
  * leader, which broadcasts.
+ *
+ * The leader's reports are keys without the lock: until it has the lock back, another thread may
+ * end what they stand for. So a source that is forgotten is marked, and its memory stays until no
+ * leader can hold its key any more.
  */
 #include "hub.h"
 
@@ -49,11 +53,20 @@ void sill__hub_ref(struct sill__hub *hub)
     atomic_fetch_add_explicit(&hub->references, 1, memory_order_relaxed);
 }
 
+static void free_graves(struct sill__hub *hub)
+{
+    for (struct sill__source *source; (source = hub->graves) != NULL;) {
+        hub->graves = source->next;
+        sill__free(source);
+    }
+}
+
 void sill__hub_unref(struct sill__hub *hub)
 {
     /* acq_rel: what other threads did to the hub before their unref is seen by the one that frees */
     if (atomic_fetch_sub_explicit(&hub->references, 1, memory_order_acq_rel) != 1)
         return;
+    free_graves(hub);
     sill__wait_destroy(hub->wait);
     if (sill__hub_is_ours(hub)) { /* a lock that a thread of the parent held stays held for ever */
         sill__cond_destroy(&hub->cond);
@@ -72,10 +85,16 @@ void sill__hub_enter(struct sill__hub *hub)
     sill__lock(&hub->lock);
 }
 
-void sill__hub_leave(struct sill__hub *hub)
+/* Before the lock is released: whoever polls must see what this thread has taken in. */
+static void tell_pollable(struct sill__hub *hub)
 {
     if (hub->pollable)
         sill__wait_pending(hub->wait, hub->first != NULL || hub->pending(hub));
+}
+
+void sill__hub_leave(struct sill__hub *hub)
+{
+    tell_pollable(hub);
     if (hub->first != NULL && hub->waiting > 0) {
         /* Work is left over and its edge is used up: the leader must not sleep on. */
         if (hub->led)
@@ -88,6 +107,8 @@ void sill__hub_leave(struct sill__hub *hub)
 
 void sill__hub_ready(struct sill__hub *hub, struct sill__source *source, unsigned events)
 {
+    if (source->gone)
+        return;
     source->events |= events;
     if (source->queued)
         return;
@@ -100,7 +121,7 @@ void sill__hub_ready(struct sill__hub *hub, struct sill__source *source, unsigne
     hub->last = source;
 }
 
-void sill__hub_forget(struct sill__hub *hub, struct sill__source *source)
+static void take_out(struct sill__hub *hub, struct sill__source *source)
 {
     struct sill__source **at = &hub->first, *before = NULL;
     while (*at != NULL && *at != source) {
@@ -116,6 +137,22 @@ void sill__hub_forget(struct sill__hub *hub, struct sill__source *source)
     source->events = 0;
 }
 
+void sill__hub_forget(struct sill__hub *hub, struct sill__source *source)
+{
+    take_out(hub, source);
+    source->gone = true;
+}
+
+void sill__hub_bury(struct sill__hub *hub, struct sill__source *source)
+{
+    if (!hub->led) {
+        sill__free(source);
+        return;
+    }
+    source->next = hub->graves;
+    hub->graves = source;
+}
+
 void sill__hub_changed(struct sill__hub *hub)
 {
     if (hub->waiting > 0)
@@ -126,12 +163,13 @@ void sill__hub_changed(struct sill__hub *hub)
 static void take_turn(struct sill__hub *hub)
 {
     size_t turns = 0;
+    hub->fresh = false;
     for (struct sill__source *s = hub->first; s != NULL; s = s->next)
         turns++;
     for (; turns > 0 && hub->first != NULL; turns--) {
         struct sill__source *source = hub->first;
         unsigned events = source->events;
-        sill__hub_forget(hub, source); /* it may end itself */
+        take_out(hub, source); /* it may end itself */
         unsigned left = source->work(source, events);
         if (left != 0)
             sill__hub_ready(hub, source, left);
@@ -144,13 +182,16 @@ static int lead(struct sill__hub *hub, int64_t deadline)
     struct sill__event events[EVENTS_AT_ONCE];
     size_t count = 0;
     hub->led = true;
+    hub->fresh = true;
     int64_t until = hub->first != NULL ? 0 : sill__earlier(deadline, hub->alarm);
+    tell_pollable(hub);
     sill__unlock(&hub->lock);
     int rc = sill__wait_for(hub->wait, until, events, EVENTS_AT_ONCE, &count);
     sill__lock(&hub->lock);
     hub->led = false;
     for (size_t i = 0; rc == 0 && i < count; i++)
         sill__hub_ready(hub, events[i].key, events[i].events);
+    free_graves(hub);
     sill__hub_changed(hub);
     if (hub->alarm != SILL__FOREVER && hub->alarm <= sill__now_ns())
         hub->on_alarm(hub);
@@ -167,17 +208,19 @@ static int wait_step(struct sill__hub *hub, const struct sill__until *until, boo
         return sill__fail(SILL_CANCELED, "the waiting call was canceled");
     }
     if (hub->led) {
+        tell_pollable(hub);
         if (sill__cond_wait(&hub->cond, &hub->lock, until->deadline))
             return SILL_AGAIN;
         return until->done(until->arg) ? 0 : SILL_TIMEOUT;
     }
-    if (hub->first != NULL) {
+    if (hub->first != NULL && hub->fresh) {
         take_turn(hub);
         sill__hub_changed(hub);
         if (until->done(until->arg))
             return 0;
-        /* Busy sources must not keep others' events, or the deadline, from being seen. */
     }
+    /* Between two turns the wait set is asked at least once: busy sources must not keep others'
+     * reports, the alarm, or the deadline from being seen. */
     if (*looked && until->deadline != SILL__FOREVER && until->deadline <= sill__now_ns())
         return SILL_TIMEOUT;
     *looked = true;

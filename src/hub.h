@@ -33,7 +33,8 @@ struct sill__source {
     unsigned (*work)(struct sill__source *source, unsigned events);
     unsigned events;
     bool queued;
-    struct sill__source *next;
+    bool gone; /* forgotten: what is still reported of it is not heeded */
+    struct sill__source *next; /* in the ready list, or in the list of those to be freed */
 };
 
 struct sill__hub {
@@ -43,6 +44,8 @@ struct sill__hub {
     bool led;         /* a thread sleeps in the wait set */
     unsigned waiting; /* threads in sill__hub_wait */
     struct sill__source *first, *last; /* ready list */
+    bool fresh; /* the wait set was asked since the last turn */
+    struct sill__source *graves; /* to be freed when the leader is back */
     int64_t alarm;                     /* `on_alarm` is called when it has passed */
     void (*on_alarm)(struct sill__hub *hub);
     bool pollable;         /* somebody waits on the pollable handle */
@@ -68,8 +71,11 @@ void sill__hub_leave(struct sill__hub *hub);
 
 /* Puts a source into the ready list with these events, or adds them. */
 void sill__hub_ready(struct sill__hub *hub, struct sill__source *source, unsigned events);
-/* Takes it out. Call before it is freed, after it is unwatched. */
+/* Takes it out for good. Call after it is unwatched. */
 void sill__hub_forget(struct sill__hub *hub, struct sill__source *source);
+/* Frees the heap block that begins with a source that was forgotten: at once, or, if a leader may
+ * come back with a report of it, then. */
+void sill__hub_bury(struct sill__hub *hub, struct sill__source *source);
 
 /* Cancels of the calls on a port or server. Each ends the calls that wait at the time, or, so that
  * none is lost between two calls, the next one that would wait. */
