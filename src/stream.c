@@ -19,6 +19,10 @@
 /* A body of which more than this is missing is read in place, not through the scratch memory. */
 #define DIRECT_MIN 16384
 
+/* Answers that nobody waits to write (bells, refusals, TAKEN) can be called for by a peer that never
+ * reads them. One that keeps the rules leaves no more unread than a few for each of its threads. */
+#define CONTROL_MAX (1024 * 1024)
+
 void sill__stream_init(struct sill__stream *s, sill__conn *conn,
                        const struct sill__stream_user *user, uint64_t data_max)
 {
@@ -48,10 +52,14 @@ size_t sill__stream_queued(const struct sill__stream *s)
 /* Appends to `out`; data NULL for zeros. */
 static int queue_bytes(struct sill__stream *s, const void *data, size_t size)
 {
-    if (s->out_from == s->out_size)
-        s->out_from = s->out_size = 0;
+    if (s->out_from > s->out_size / 2 || s->out_from == s->out_size) {
+        s->out_size -= s->out_from;
+        if (s->out_size > 0)
+            memmove(s->out, s->out + s->out_from, s->out_size);
+        s->out_from = 0;
+    }
     if (s->out_capacity - s->out_size < size) {
-        size_t capacity = s->out_size + size + 512;
+        size_t capacity = s->out_size + size + s->out_size / 2 + 512;
         unsigned char *out = sill__realloc(s->out, capacity);
         if (out == NULL)
             return sill__fail(SILL_NO_MEMORY, "no memory to queue a frame of %zu bytes", size);
@@ -187,6 +195,8 @@ int sill__stream_control(struct sill__stream *s, const struct sill__frame *head,
     f.handles = 0;
     const unsigned char commit = 1;
     size_t old_size = sill__stream_queued(s);
+    if (old_size > CONTROL_MAX)
+        return sill__fail(SILL_PROTOCOL, "the peer does not read: %zu bytes wait for it", old_size);
     int rc = queue_bytes(s, &f, sizeof f);
     if (rc == 0 && size > 0)
         rc = queue_bytes(s, body, size);

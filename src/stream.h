@@ -80,7 +80,7 @@ int sill__stream_push(struct sill__stream *s, struct sill__writing *w);
 int sill__stream_take_back(struct sill__stream *s, struct sill__writing *w);
 
 /* Queues a small frame without handles and writes what can be written now. 0, AGAIN (queued,
- * will go out with the next flush), else as push. */
+ * will go out with the next flush), PROTOCOL (the peer leaves too much unread), else as push. */
 int sill__stream_control(struct sill__stream *s, const struct sill__frame *head, const void *body,
                          size_t size);
 /* Writes what is queued. 0 or AGAIN or else. */
