@@ -97,6 +97,7 @@ static bool flushed(void *arg)
 void sill__link_close(struct sill__link *link, int64_t linger_ns)
 {
     if (link->state != SILL__LINK_ENDED) {
+        link->cancels.told = atomic_load(&link->cancels.asked); /* canceled calls are over */
         SILL__STEP(close_begin);
         const struct sill__frame close = {.type = SILL__FRAME_CLOSE};
         sill__link_control(link, &close, NULL, 0);
@@ -111,6 +112,7 @@ void sill__link_close(struct sill__link *link, int64_t linger_ns)
 void sill__link_abandon(struct sill__link *link)
 {
     link->state = SILL__LINK_ENDED;
+    link->own = NULL; /* the words are still the parent's */
     sill__stream_shut(&link->stream);
 }
 

@@ -75,6 +75,7 @@ struct sill__loan {
     void *data;
     uint64_t size;
     bool mapped;
+    bool sending; /* by a thread that may be asleep */
     struct sill__block block;
 };
 
@@ -123,6 +124,7 @@ struct sill__link {
     struct sill__descriptor descriptor;
     struct sill__received *first, *last; /* received, to be handed out */
     uint64_t queued;                     /* private bytes in that queue */
+    unsigned queued_handles;
     bool stalled;                        /* not reading: the queue is full */
     int doomed; /* a status that the next work ends the link with, or 0 */
     struct sill__call *calls;
@@ -211,7 +213,7 @@ void sill__peer_segment_unref(struct sill__peer_segment *segment);
 /* ---- port.c ---- */
 
 struct sill_port {
-    struct sill__link link; /* first */
+    struct sill__link link; /* first: sill__hub_bury frees the port by its source */
     sill_server *server;    /* NULL: a client's port */
     unsigned references;    /* under the hub's lock: the owner, and each received message */
     bool open;              /* the owner's reference */
@@ -230,6 +232,9 @@ void sill__port_ref(sill_port *port);
  * calls this holds another reference to the hub until it has released the lock. */
 void sill__port_unref(sill_port *port);
 
+/* In a forked child: the owner's reference goes, the peer is told nothing. No lock. */
+void sill__port_abandon(sill_port *port);
+
 /* A port around a new connection, with one reference, open. Takes `conn` over also on failure. */
 int sill__port_create(sill_port **out, struct sill__hub *hub, sill__conn *conn,
                       const sill_port_options *options, const sill_policy *policy);
@@ -241,7 +246,8 @@ int sill__port_options(const sill_port_options *given, sill_port_options *out,
 /* Checks what a user wants to send. 0 or INVALID. `options` may be NULL. */
 int sill__check_send(const void *data, size_t size, const sill_send_options *options);
 
-/* The link has something new to hand out, or has ended: a server puts its port into line. */
+/* What the link has to hand out has changed, or it has ended: a server puts its port into line, or
+ * takes it out. */
 void sill__port_ready(sill_port *port);
 
 /* ---- server.c ---- */

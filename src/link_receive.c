@@ -13,6 +13,7 @@
 #include "step.h"
 
 #define FRAMES_AT_ONCE 16
+#define HANDLES_QUEUED 64 /* in the queue, after which a port stops reading */
 
 static int out_of_place(const struct sill__frame *head)
 {
@@ -148,6 +149,46 @@ static int end_refuse(struct sill__link *link, const struct sill__frame *head)
                : sill__fail(SILL_VERSION, "the server speaks another version of the protocol");
 }
 
+/* Private memory that a message in the queue keeps. */
+static uint64_t queue_cost(const struct sill__received *r)
+{
+    return r->segment == NULL ? r->size + sizeof *r : sizeof *r;
+}
+
+static void enqueue(struct sill__link *link, struct sill__received *r)
+{
+    if (link->last != NULL)
+        link->last->next = r;
+    else
+        link->first = r;
+    link->last = r;
+    link->queued += queue_cost(r);
+    link->queued_handles += r->handle_count;
+    link->stalled = link->queued > link->queue_max || link->queued_handles > HANDLES_QUEUED;
+}
+
+/* `r` was taken out behind `before` (NULL: it was the first). Reads on if that makes room. */
+static void dequeue(struct sill__link *link, struct sill__received *before,
+                    struct sill__received *r)
+{
+    if (before != NULL)
+        before->next = r->next;
+    else
+        link->first = r->next;
+    if (link->last == r)
+        link->last = before;
+    r->next = NULL;
+    if (r->type != SILL_CONNECT)
+        link->queued -= queue_cost(r);
+    link->queued_handles -= r->handle_count;
+    if (!link->stalled || link->queued > link->queue_max / 2 ||
+        link->queued_handles > HANDLES_QUEUED / 2)
+        return;
+    link->stalled = false;
+    if (link->state != SILL__LINK_ENDED)
+        sill__hub_ready(link->hub, &link->source, SILL__READABLE);
+}
+
 static void deliver(struct sill__link *link, struct sill__received *r)
 {
     sill_path_count *count = &link->statistics.received[r->path];
@@ -168,13 +209,7 @@ static void deliver(struct sill__link *link, struct sill__received *r)
         }
         return;
     }
-    if (link->last != NULL)
-        link->last->next = r;
-    else
-        link->first = r;
-    link->last = r;
-    link->queued += r->segment == NULL ? r->size + sizeof *r : sizeof *r;
-    link->stalled = link->queued > link->queue_max;
+    enqueue(link, r);
     sill__port_ready(link->port);
 }
 
@@ -284,6 +319,8 @@ static int end_drop(struct sill__link *link, const struct sill__frame *head)
 {
     if (head->id >= SILL__SEGMENTS_LIMIT || link->peer_segments[head->id] == NULL)
         return sill__fail(SILL_PROTOCOL, "the peer dropped a segment that is not");
+    if (link->peer_segments[head->id]->users > 1) /* so what a peer has mapped here is bounded */
+        return sill__fail(SILL_PROTOCOL, "the peer dropped a segment that is in use");
     sill__peer_segment_unref(link->peer_segments[head->id]);
     link->peer_segments[head->id] = NULL;
     link->statistics.peer_segments--;
@@ -300,14 +337,9 @@ static void end_cancel(struct sill__link *link, uint64_t id)
     }
     if (r == NULL)
         return;
-    if (before != NULL)
-        before->next = r->next;
-    else
-        link->first = r->next;
-    if (link->last == r)
-        link->last = before;
-    link->queued -= r->segment == NULL ? r->size + sizeof *r : sizeof *r;
+    dequeue(link, before, r);
     sill__received_free(r);
+    sill__port_ready(link->port);
 }
 
 /* What every frame but the messages' does. */
@@ -418,16 +450,6 @@ struct sill__received *sill__link_next(struct sill__link *link)
     struct sill__received *r = link->first;
     if (r == NULL)
         return NULL;
-    link->first = r->next;
-    if (link->first == NULL)
-        link->last = NULL;
-    r->next = NULL;
-    if (r->type != SILL_CONNECT)
-        link->queued -= r->segment == NULL ? r->size + sizeof *r : sizeof *r;
-    if (link->stalled && link->queued <= link->queue_max / 2) {
-        link->stalled = false;
-        if (link->state != SILL__LINK_ENDED)
-            sill__hub_ready(link->hub, &link->source, SILL__READABLE);
-    }
+    dequeue(link, NULL, r);
     return r;
 }

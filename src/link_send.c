@@ -20,6 +20,8 @@
 #include "status.h"
 #include "step.h"
 
+#define LOOK_NS INT64_C(10000000) /* between looks for room while no bell can be heard */
+
 int sill__link_wait(struct sill__link *link, bool (*done)(void *arg), void *arg, int64_t deadline,
                     unsigned seen)
 {
@@ -38,7 +40,7 @@ void sill__link_control(struct sill__link *link, const struct sill__frame *head,
     if (link->state == SILL__LINK_ENDED)
         return;
     int rc = sill__stream_control(&link->stream, head, body, size);
-    if (rc == SILL_NO_MEMORY) {
+    if (rc == SILL_NO_MEMORY || rc == SILL_PROTOCOL) {
         link->doomed = rc; /* a bell or a release that never goes out would leave the peer waiting */
         sill__hub_ready(link->hub, &link->source, SILL__READABLE);
     }
@@ -69,10 +71,21 @@ static void leave_turn(struct sill__link *link)
     sill__hub_changed(link->hub);
 }
 
+/* The peer is gone, and how it went lies behind a queue that nobody empties. */
+static bool hopeless(const struct sill__link *link)
+{
+    return link->peer_dead && link->stalled;
+}
+
+static int given_up(void)
+{
+    return sill__fail(SILL_DIED, "%s", sill_status_text(SILL_DIED));
+}
+
 static bool can_write(void *arg)
 {
     struct sill__link *link = arg;
-    return link->writable || link->state == SILL__LINK_ENDED;
+    return link->writable || link->state == SILL__LINK_ENDED || hopeless(link);
 }
 
 /* The channel broke under a write. What the peer sent before comes first, and tells how it ended;
@@ -86,7 +99,20 @@ static int broken(struct sill__link *link, int rc)
             break;
     return link->state == SILL__LINK_ENDED
                ? sill__link_ended(link)
-               : sill__fail(SILL_DIED, "%s", sill_status_text(SILL_DIED));
+               : given_up();
+}
+
+/* Gives up a frame that was begun. One that failed in the middle for a reason of this side alone
+ * leaves the channel in no state to go on. */
+static void abandon_frame(struct sill__link *link, struct sill__writing *w, int rc)
+{
+    if (link->state == SILL__LINK_ENDED)
+        return;
+    bool orderly = rc == SILL_TIMEOUT || rc == SILL_CANCELED || rc == SILL_DIED;
+    if (w->done > 0 && !orderly)
+        sill__link_end(link, rc);
+    else if (sill__stream_take_back(&link->stream, w) != 0)
+        sill__link_end(link, SILL_NO_MEMORY);
 }
 
 /* Writes a frame; the turn is ours. */
@@ -100,14 +126,17 @@ static int write_frame(struct sill__link *link, const struct sill__frame *head, 
         return broken(link, rc);
     while ((rc = sill__stream_push(&link->stream, &w)) == SILL_AGAIN) {
         link->writable = false;
-        rc = sill__link_wait(link, can_write, link, deadline, seen);
-        if (rc == 0)
-            continue;
-        if (link->state != SILL__LINK_ENDED && sill__stream_take_back(&link->stream, &w) != 0)
-            sill__link_end(link, SILL_NO_MEMORY);
-        return rc;
+        rc = hopeless(link) ? given_up() : sill__link_wait(link, can_write, link, deadline, seen);
+        if (rc != 0) {
+            abandon_frame(link, &w, rc);
+            return rc;
+        }
     }
-    return rc == 0 ? 0 : broken(link, rc);
+    if (rc == 0)
+        return 0;
+    rc = broken(link, rc);
+    abandon_frame(link, &w, rc);
+    return rc;
 }
 
 int sill__link_write(struct sill__link *link, const struct sill__frame *head, const void *body,
@@ -144,21 +173,25 @@ static int take_block_now(struct sill__link *link, uint64_t size, struct sill__b
 struct space_wait {
     struct sill__link *link;
     uint32_t bells;
+    bool stalled;
 };
 
 static bool space_may_be(void *arg)
 {
     const struct space_wait *wait = arg;
-    return wait->link->bells != wait->bells || wait->link->state == SILL__LINK_ENDED;
+    const struct sill__link *link = wait->link;
+    return link->bells != wait->bells || link->stalled != wait->stalled ||
+           link->state == SILL__LINK_ENDED || hopeless(link);
 }
 
-/* Asks the peer for a bell, looks once more, and waits for it. */
+/* Asks the peer for a bell, looks once more, and waits for it. While our own queue is full the bell
+ * may lie behind what is not read: then looks again every now and then. */
 static int wait_for_space(struct sill__link *link, uint64_t size, struct sill__block *block,
                           int64_t deadline, unsigned seen)
 {
     if (++link->want == 0)
         link->want = 1;
-    struct space_wait wait = {link, link->bells};
+    struct space_wait wait = {link, link->bells, link->stalled};
     atomic_store_explicit(&link->own->want_space, link->want, memory_order_relaxed);
     /* seq_cst fence, pairs with the one in received.c ring_for_space: either the peer sees our
      * want, or we see what it released */
@@ -166,8 +199,9 @@ static int wait_for_space(struct sill__link *link, uint64_t size, struct sill__b
     int rc = take_block_now(link, size, block);
     if (rc != SILL_AGAIN)
         return rc;
-    rc = sill__link_wait(link, space_may_be, &wait, deadline, seen);
-    return rc == 0 ? SILL_AGAIN : rc;
+    int64_t until = link->stalled ? sill__earlier(deadline, sill__now_ns() + LOOK_NS) : deadline;
+    rc = sill__link_wait(link, space_may_be, &wait, until, seen);
+    return rc == 0 || (rc == SILL_TIMEOUT && until != deadline) ? SILL_AGAIN : rc;
 }
 
 static int take_block(struct sill__link *link, uint64_t size, struct sill__block *block,
@@ -180,9 +214,9 @@ static int take_block(struct sill__link *link, uint64_t size, struct sill__block
         return rc;
     link->space_waiters++;
     do
-        rc = link->state == SILL__LINK_ENDED
-                 ? sill__link_ended(link)
-                 : wait_for_space(link, size, block, deadline, seen);
+        rc = link->state == SILL__LINK_ENDED ? sill__link_ended(link)
+             : hopeless(link)                ? given_up()
+                              : wait_for_space(link, size, block, deadline, seen);
     while (rc == SILL_AGAIN);
     if (--link->space_waiters == 0)
         atomic_store_explicit(&link->own->want_space, 0, memory_order_relaxed);
@@ -458,6 +492,9 @@ static int send_loan(struct sill__link *link, const struct sill__outgoing *out)
     struct sill__loan *loan = *find_loan(link, out->data);
     if (loan == NULL || out->size > loan->size)
         return sill__fail(SILL_INVALID, "the data is not a loan of this port, or larger than it");
+    if (loan->sending)
+        return sill__fail(SILL_INVALID, "the loan is being sent by another thread");
+    loan->sending = true;
     int rc;
     if (loan->mapped && out->size > 0) {
         struct sill__frame head = message_head(out);
@@ -471,6 +508,7 @@ static int send_loan(struct sill__link *link, const struct sill__outgoing *out)
         if (rc == 0 && loan->mapped)
             give_block_back(link, &loan->block);
     }
+    loan->sending = false;
     if (rc == 0)
         forget_loan(find_loan(link, out->data));
     return rc;
@@ -512,6 +550,8 @@ int sill__link_unlend(struct sill__link *link, const void *block)
     struct sill__loan **at = find_loan(link, block);
     if (*at == NULL)
         return sill__fail(SILL_INVALID, "the block is not a loan of this port");
+    if ((*at)->sending)
+        return sill__fail(SILL_INVALID, "the loan is being sent by another thread");
     if ((*at)->mapped)
         give_block_back(link, &(*at)->block);
     forget_loan(at);

@@ -34,8 +34,15 @@ void sill__port_unref(sill_port *port)
     sill__link_end(&port->link, SILL_CLOSED);
     sill__link_free(&port->link);
     sill__received_free(port->farewell);
-    sill__free(port);
+    sill__hub_bury(hub, &port->link.source);
     sill__hub_unref(hub);
+}
+
+void sill__port_abandon(sill_port *port)
+{
+    sill__link_abandon(&port->link);
+    port->server = NULL;
+    sill__port_unref(port);
 }
 
 static int enter(sill_port *port)
@@ -260,10 +267,8 @@ void sill_port_close(sill_port *port)
         return;
     struct sill__hub *hub = port->link.hub;
     if (!sill__hub_is_ours(hub)) {
-        if (port->server == NULL) {
-            sill__link_abandon(&port->link);
-            sill__port_unref(port);
-        }
+        if (port->server == NULL)
+            sill__port_abandon(port);
         return;
     }
     sill__hub_ref(hub);
@@ -379,13 +384,18 @@ static void forget_call(struct sill__link *link, const struct sill__call *call)
 }
 
 static int call_and_wait(struct sill__link *link, struct sill__outgoing *out,
-                         struct sill__received **reply)
+                         struct sill__received **reply, sill_message *old)
 {
     struct call_wait wait = {link, {link->calls, ++link->last_id, NULL}};
     out->id = wait.call.id;
     link->calls = &wait.call;
     int rc = sill__link_send(link, out);
     if (rc == 0) {
+        if (old->internal != NULL) { /* the peer may need its block for the reply */
+            sill__hub_leave(link->hub);
+            sill_release(old);
+            sill__hub_enter(link->hub);
+        }
         SILL__STEP(call_waiting);
         rc = sill__link_wait(link, replied, &wait, out->deadline, out->seen);
         if ((rc == SILL_TIMEOUT || rc == SILL_CANCELED) && link->state == SILL__LINK_OPEN) {
@@ -407,6 +417,12 @@ static int call_and_wait(struct sill__link *link, struct sill__outgoing *out,
     return rc;
 }
 
+static bool lies_in(const void *data, const sill_message *message)
+{
+    uintptr_t at = (uintptr_t)data, start = (uintptr_t)message->data;
+    return message->size > 0 && at >= start && at - start < message->size;
+}
+
 int sill_call_with(sill_port *port, const void *data, size_t size,
                    const sill_send_options *options, sill_message *reply, int timeout_ms)
 {
@@ -416,10 +432,12 @@ int sill_call_with(sill_port *port, const void *data, size_t size,
     if (reply == NULL)
         return sill__fail(SILL_INVALID, "there is no place for the reply");
     const sill_message empty = SILL_MESSAGE_INIT;
-    sill_message old = *reply; /* released after sending: the data may lie in it */
+    if (size == 0 || !lies_in(data, reply))
+        sill_release(reply); /* otherwise as soon as it is sent */
     rc = enter(port);
     if (rc != 0)
         return rc;
+    sill_message old = *reply;
     struct sill__outgoing out = {.type = SILL_REQUEST,
                                  .data = data,
                                  .size = size,
@@ -428,7 +446,7 @@ int sill_call_with(sill_port *port, const void *data, size_t size,
                                  .seen = port->link.cancels.told};
     struct sill__received *received = NULL;
     *reply = empty;
-    rc = call_and_wait(&port->link, &out, &received);
+    rc = call_and_wait(&port->link, &out, &received, &old);
     if (received != NULL)
         sill__received_hand(received, reply);
     rc = leave(port, rc);

@@ -90,8 +90,10 @@ void sill__received_release_block(struct sill__received *r)
         return;
     struct sill__link *link = &r->port->link;
     SILL__STEP(release_begin);
-    /* release: our reads of the block come before; pairs with the acquire load in arena.c */
-    atomic_store_explicit(&link->own->released[r->slot], r->generation, memory_order_release);
+    /* release: our reads of the block come before; pairs with the acquire load in arena.c. (In a
+     * forked child there are no words: the parent may still read.) */
+    if (link->own != NULL)
+        atomic_store_explicit(&link->own->released[r->slot], r->generation, memory_order_release);
     sill__peer_segment_unref(r->segment);
     r->segment = NULL;
     ring_for_space(link);

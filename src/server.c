@@ -100,7 +100,10 @@ void sill__server_ready(sill_server *server, sill_port *port)
         sill__server_forget(port);
         return;
     }
-    stand_in_line(server, port);
+    if (has_news(port))
+        stand_in_line(server, port);
+    else
+        leave_line(server, port); /* its caller took back what had come */
 }
 
 /* ---- new clients ---- */
@@ -178,10 +181,11 @@ static unsigned accept_some(struct sill__source *source, unsigned events)
 
 /* ---- the server itself ---- */
 
+/* (An event loop hears of no alarm: while clients wait for descriptors it is to ask again.) */
 static bool server_pending(struct sill__hub *hub)
 {
     const sill_server *server = hub->owner;
-    return server->ready_first != NULL;
+    return server != NULL && (server->ready_first != NULL || server->accept_later);
 }
 
 static int open_server(sill_server *server, const char *name)
@@ -400,10 +404,14 @@ void sill_server_close(sill_server *server)
         server->listen.ops->unwatch_listen(server->listen.listen);
         sill__hub_forget(server->hub, &server->source);
         close_ports(server);
+        server->hub->owner = NULL; /* messages keep the hub */
+        server->hub->alarm = SILL__FOREVER;
         sill__hub_leave(server->hub);
     } else {
-        for (sill_port *port = server->ports; port != NULL; port = port->next)
-            sill__link_abandon(&port->link);
+        for (sill_port *port; (port = server->ports) != NULL;) {
+            server->ports = port->next;
+            sill__port_abandon(port);
+        }
     }
     sill__listener_shut(&server->listen, ours);
     sill__hub_unref(server->hub);

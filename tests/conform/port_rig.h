@@ -140,13 +140,39 @@ static void rig_stop(struct rig *rig)
     rig->server = NULL;
 }
 
-static sill_port *rig_client(const struct rig *rig, int path)
+static inline sill_port *rig_client(const struct rig *rig, int path)
 {
     sill_port_options options = SILL_PORT_OPTIONS_INIT;
     options.path = path;
     sill_port *port = NULL;
     support_ok(sill_connect(&port, rig->name, &options));
     return port;
+}
+
+struct dial {
+    const struct rig *rig;
+    const sill_port_options *options;
+    sill_port *port;
+};
+
+static inline int dial(void *arg)
+{
+    struct dial *d = arg;
+    return sill_connect(&d->port, d->rig->name, d->options);
+}
+
+/* Both ends of a connection, with nobody receiving at either. */
+static inline void connect_by_hand(struct rig *rig, const sill_port_options *options,
+                                   sill_port **client, sill_port **server_end)
+{
+    struct dial d = {rig, options, NULL};
+    struct support_thread *thread = support_thread(dial, &d);
+    sill_message m = SILL_MESSAGE_INIT;
+    support_ok(sill_server_receive(rig->server, &m, SUPPORT_PATIENCE_MS));
+    assert_int_equal(SILL_CONNECT, m.type);
+    support_ok(sill_accept(rig->server, &m, NULL, NULL, 0, server_end));
+    assert_int_equal(0, support_join(thread));
+    *client = d.port;
 }
 
 static unsigned char *rig_bytes(size_t size, unsigned seed)

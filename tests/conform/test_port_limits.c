@@ -3,32 +3,6 @@
  */
 #include "port_rig.h"
 
-struct dial {
-    const struct rig *rig;
-    const sill_port_options *options;
-    sill_port *port;
-};
-
-static int dial(void *arg)
-{
-    struct dial *d = arg;
-    return sill_connect(&d->port, d->rig->name, d->options);
-}
-
-/* Both ends of a connection, with nobody receiving at either. */
-static void connect_by_hand(struct rig *rig, const sill_port_options *options, sill_port **client,
-                            sill_port **server_end)
-{
-    struct dial d = {rig, options, NULL};
-    struct support_thread *thread = support_thread(dial, &d);
-    sill_message m = SILL_MESSAGE_INIT;
-    support_ok(sill_server_receive(rig->server, &m, SUPPORT_PATIENCE_MS));
-    assert_int_equal(SILL_CONNECT, m.type);
-    support_ok(sill_accept(rig->server, &m, NULL, NULL, 0, server_end));
-    assert_int_equal(0, support_join(thread));
-    *client = d.port;
-}
-
 /* Nobody reads: a send ends in its time, nothing of it arrives later, and the stream is in step. */
 static void nobody_reads(void **state)
 {
