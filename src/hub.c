@@ -88,8 +88,10 @@ void sill__hub_enter(struct sill__hub *hub)
 /* Before the lock is released: whoever polls must see what this thread has taken in. */
 static void tell_pollable(struct sill__hub *hub)
 {
-    if (hub->pollable)
-        sill__wait_pending(hub->wait, hub->first != NULL || hub->pending(hub));
+    if (!hub->pollable)
+        return;
+    hub->timed = sill__wait_alarm(hub->wait, hub->alarm);
+    sill__wait_pending(hub->wait, hub->first != NULL || hub->pending(hub));
 }
 
 void sill__hub_leave(struct sill__hub *hub)

@@ -49,6 +49,7 @@ struct sill__hub {
     int64_t alarm;                     /* `on_alarm` is called when it has passed */
     void (*on_alarm)(struct sill__hub *hub);
     bool pollable;         /* somebody waits on the pollable handle */
+    bool timed;            /* that handle keeps the alarm */
     bool (*pending)(struct sill__hub *hub); /* whether something waits to be received */
     void *owner; /* the port or server whose hub it is, for on_alarm and pending */
     uint32_t generation;   /* sill__fork_generation of the process it belongs to */

@@ -181,11 +181,12 @@ static unsigned accept_some(struct sill__source *source, unsigned events)
 
 /* ---- the server itself ---- */
 
-/* (An event loop hears of no alarm: while clients wait for descriptors it is to ask again.) */
+/* (Where an event loop cannot hear of the alarm it asks again while clients wait for descriptors.) */
 static bool server_pending(struct sill__hub *hub)
 {
     const sill_server *server = hub->owner;
-    return server != NULL && (server->ready_first != NULL || server->accept_later);
+    return server != NULL &&
+           (server->ready_first != NULL || (server->accept_later && !hub->timed));
 }
 
 static int open_server(sill_server *server, const char *name)

@@ -7,10 +7,10 @@
  *
  * `wake` is an eventfd in the set: a write to it is all that sill__wait_wake does. The handle for
  * foreign event loops is a second epoll, level-triggered, over the first one (readable while it
- * has something to report) and an eventfd that stands for `pending`.
+ * has something to report), an eventfd that stands for `pending` and a timer for the alarm.
  *
  * Shared between threads: the slots and `pending` (under `lock`). The descriptors never change,
- * except `outer` and `pending_fd`, which are made once, under the lock.
+ * except `outer`, `pending_fd` and `timer`, which are made once, under the lock.
  */
 #include "wait_posix.h"
 
@@ -20,6 +20,8 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../clock.h"
@@ -44,6 +46,8 @@ struct sill__wait {
     int wake;
     int outer;      /* -1 until the pollable is asked for */
     int pending_fd; /* likewise */
+    int timer;      /* likewise */
+    int64_t alarm;  /* what the timer is set to; under the owner's lock, as `pending` */
     atomic_bool pending;
     uint32_t fork_generation;
     sill__mutex lock;
@@ -103,7 +107,8 @@ int sill__wait_create(sill__wait **out)
     sill__wait *wait = sill__alloc_zeroed(sizeof *wait);
     if (wait == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a wait set.");
-    wait->epoll = wait->wake = wait->outer = wait->pending_fd = -1;
+    wait->epoll = wait->wake = wait->outer = wait->pending_fd = wait->timer = -1;
+    wait->alarm = SILL__FOREVER;
     wait->free_slot = NO_SLOT;
     wait->fork_generation = sill__fork_generation();
     status = sill__mutex_init(&wait->lock);
@@ -123,7 +128,7 @@ int sill__wait_create(sill__wait **out)
 
 void sill__wait_destroy(sill__wait *wait)
 {
-    int all[] = {wait->outer, wait->pending_fd, wait->wake, wait->epoll};
+    int all[] = {wait->outer, wait->timer, wait->pending_fd, wait->wake, wait->epoll};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i] >= 0)
             close(all[i]);
@@ -279,22 +284,35 @@ void sill__wait_wake(sill__wait *wait)
 
 /* ---- foreign event loops ---- */
 
+static int make_timer(int *out)
+{
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0)
+        return sill__fail_os("timerfd_create", errno, "The timer of a wait set cannot be made.");
+    *out = fd;
+    return SILL_OK;
+}
+
 int sill__wait_pollable(sill__wait *wait, sill_handle *out)
 {
     int status = SILL_OK;
     int outer = -1;
     int pending = -1;
+    int timer = -1;
     sill__lock(&wait->lock);
     if (wait->outer < 0) {
         if ((status = make_epoll(&outer)) != SILL_OK ||
             (status = make_eventfd(&pending)) != SILL_OK ||
+            (status = make_timer(&timer)) != SILL_OK ||
             (status = register_fd(outer, wait->epoll, EPOLLIN, 0)) != SILL_OK ||
-            (status = register_fd(outer, pending, EPOLLIN, 1)) != SILL_OK)
+            (status = register_fd(outer, pending, EPOLLIN, 1)) != SILL_OK ||
+            (status = register_fd(outer, timer, EPOLLIN, 2)) != SILL_OK)
             goto fail;
         if (atomic_load(&wait->pending))
             event_set(pending);
         wait->outer = outer;
         wait->pending_fd = pending;
+        wait->timer = timer;
     }
     *out = wait->outer;
     sill__unlock(&wait->lock);
@@ -302,6 +320,8 @@ int sill__wait_pollable(sill__wait *wait, sill_handle *out)
 
 fail:
     sill__unlock(&wait->lock);
+    if (timer >= 0)
+        close(timer);
     if (pending >= 0)
         close(pending);
     if (outer >= 0)
@@ -321,6 +341,21 @@ void sill__wait_pending(sill__wait *wait, bool pending)
             event_clear(wait->pending_fd);
     }
     sill__unlock(&wait->lock);
+}
+
+bool sill__wait_alarm(sill__wait *wait, int64_t when)
+{
+    if (wait->timer < 0 || when == wait->alarm)
+        return true;
+    struct itimerspec at = {0}; /* all zero: not set, and what has passed is taken back */
+    if (when != SILL__FOREVER) {
+        at.it_value.tv_sec = (time_t)(when / 1000000000);
+        at.it_value.tv_nsec = (long)(when % 1000000000);
+    }
+    if (timerfd_settime(wait->timer, TFD_TIMER_ABSTIME, &at, NULL) != 0)
+        return false;
+    wait->alarm = when;
+    return true;
 }
 
 #endif

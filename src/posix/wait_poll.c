@@ -346,4 +346,11 @@ void sill__wait_pending(sill__wait *wait, bool pending)
     (void)pending;
 }
 
+bool sill__wait_alarm(sill__wait *wait, int64_t when)
+{
+    (void)wait;
+    (void)when;
+    return false;
+}
+
 #endif

@@ -522,3 +522,10 @@ void sill__wait_pending(sill__wait *wait, bool pending)
     sill__unlock(&wait->completions->lock);
     sill__unlock(&wait->lock);
 }
+
+bool sill__wait_alarm(sill__wait *wait, int64_t when)
+{
+    (void)wait;
+    (void)when;
+    return false; /* the handle is one event, and a timer is another handle */
+}

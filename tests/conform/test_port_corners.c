@@ -171,6 +171,19 @@ static void message_outlives_server(void **state)
 
 /* ---- the lock changes hands ---- */
 
+/* Takes the lock of the port's hub at a time when a thread sleeps in its wait set. */
+static struct sill__hub *enter_when_led(sill_port *port)
+{
+    struct sill__hub *hub = port->link.hub;
+    sill__hub_enter(hub);
+    while (!hub->led) {
+        sill__hub_leave(hub);
+        support_sleep_ms(1);
+        sill__hub_enter(hub);
+    }
+    return hub;
+}
+
 static int receive_one(void *arg)
 {
     struct rig *rig = arg;
@@ -191,15 +204,7 @@ static void port_goes_under_a_report(void **state)
     connect_by_hand(&rig, NULL, &client, &server_end);
     connect_by_hand(&rig, NULL, &other, &other_end);
     struct support_thread *thread = support_thread(receive_one, &rig);
-    struct sill__hub *hub = server_end->link.hub;
-    bool led = false;
-    while (!led) {
-        support_sleep_ms(1);
-        sill__hub_enter(hub);
-        led = hub->led;
-        if (!led)
-            sill__hub_leave(hub);
-    }
+    struct sill__hub *hub = enter_when_led(server_end);
     support_ok(sill_send(client, "x", 1, SUPPORT_PATIENCE_MS));
     support_sleep_ms(50); /* the thread is told, and stands before the lock */
     sill__link_end(&server_end->link, SILL_CLOSED);
@@ -222,15 +227,7 @@ static void ended_under_a_report(void **state)
     connect_by_hand(&rig, NULL, &client, &server_end);
     connect_by_hand(&rig, NULL, &other, &other_end);
     struct support_thread *thread = support_thread(receive_one, &rig);
-    struct sill__hub *hub = server_end->link.hub;
-    bool led = false;
-    while (!led) {
-        support_sleep_ms(1);
-        sill__hub_enter(hub);
-        led = hub->led;
-        if (!led)
-            sill__hub_leave(hub);
-    }
+    struct sill__hub *hub = enter_when_led(server_end);
     support_ok(sill_send(client, "x", 1, SUPPORT_PATIENCE_MS));
     support_sleep_ms(50);
     sill__link_end(&server_end->link, SILL_PROTOCOL);
@@ -348,6 +345,54 @@ static void room_behind_a_full_queue(void **state)
     sill_server_close(rig.server);
 }
 
+/* Role: a server that sends one datagram and then does nothing. */
+static int idle_server(int argc, char **argv)
+{
+    sill_server *server = NULL;
+    sill_port *port = NULL;
+    sill_message m = SILL_MESSAGE_INIT;
+    if (argc < 1 || sill_listen(&server, argv[0], NULL) != 0)
+        return 1;
+    support_say("listening");
+    if (sill_server_receive(server, &m, SUPPORT_PATIENCE_MS) != 0 ||
+        sill_accept(server, &m, NULL, NULL, 0, &port) != 0 ||
+        sill_send(port, "x", 1, SUPPORT_PATIENCE_MS) != 0)
+        return 1;
+    support_say("sent");
+    support_linger();
+    return 0;
+}
+
+/* Nor does it wait for one that has died, for room or for a reply. */
+static void death_behind_a_full_queue(void **state)
+{
+    (void)state;
+    sill_policy policy;
+    sill_port_options options;
+    one_segment(&policy, &options);
+    options.queue_max = 1;
+    char name[SUPPORT_NAME_SIZE];
+    support_name(name, "idle");
+    const char *const arguments[] = {name, NULL};
+    struct support_process *process = support_start("idle", arguments, NULL);
+    support_expect(process, "listening");
+    sill_port *client = NULL;
+    support_ok(sill_connect(&client, name, &options));
+    support_expect(process, "sent");
+    unsigned char *bytes = rig_bytes(BLOCK, 6);
+    support_ok(sill_send(client, bytes, BLOCK, SUPPORT_PATIENCE_MS));
+    support_status(SILL_TIMEOUT, sill_send(client, bytes, BLOCK, 50)); /* "x" fills the queue */
+    support_kill(process);
+    support_status(SILL_DIED, sill_send(client, bytes, BLOCK, SUPPORT_PATIENCE_MS));
+    sill_message m = SILL_MESSAGE_INIT;
+    support_status(SILL_DIED, sill_call(client, "?", 1, &m, SUPPORT_PATIENCE_MS));
+    support_ok(sill_receive(client, &m, SUPPORT_PATIENCE_MS));
+    support_status(SILL_DIED, sill_receive(client, &m, SUPPORT_PATIENCE_MS));
+    free(bytes);
+    sill_port_close(client);
+    support_finish(process);
+}
+
 /* A loan that one thread sends is not another's to send or to cancel. */
 static int send_loan(void *arg)
 {
@@ -373,14 +418,7 @@ static void loan_in_two_hands(void **state)
     pair.port = client;
     pair.data = block;
     struct support_thread *thread = support_thread(send_loan, &pair);
-    struct sill__hub *hub = client->link.hub;
-    bool led = false;
-    while (!led) {
-        support_sleep_ms(1);
-        sill__hub_enter(hub);
-        led = hub->led;
-        sill__hub_leave(hub);
-    }
+    sill__hub_leave(enter_when_led(client));
     support_status(SILL_INVALID, sill_loan_cancel(client, block));
     support_status(SILL_INVALID, sill_send_loan(client, block, BLOCK, 0));
     assert_int_equal(SILL_TIMEOUT, support_join(thread));
@@ -446,13 +484,42 @@ static void descriptors_come_back(void **state)
     int rc = sill_server_receive(rig.server, &m, 0);
     assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &old));
     assert_int_equal(SILL_AGAIN, rc);
-    do
+    unsigned asked = 0;
+    do {
         assert_int_equal(1, ready(handle, SUPPORT_PATIENCE_MS));
-    while (sill_server_receive(rig.server, &m, 0) == SILL_AGAIN);
+        asked++;
+    } while (sill_server_receive(rig.server, &m, 0) == SILL_AGAIN);
+    assert_in_range(asked, 1, 10); /* it slept meanwhile */
     assert_int_equal(SILL_CONNECT, m.type);
     support_ok(sill_accept(rig.server, &m, NULL, NULL, 0, NULL));
     assert_int_equal(0, support_join(thread));
     sill_port_close(d.port);
+    sill_server_close(rig.server);
+}
+
+/* A client that says nothing is dropped in its time, though nothing else happens. */
+static void silence_in_an_event_loop(void **state)
+{
+    (void)state;
+    struct rig rig;
+    sill_port_options options = SILL_PORT_OPTIONS_INIT;
+    options.handshake_timeout_ms = 30;
+    rig_listen(&rig, &options);
+    sill_handle handle = SILL_NO_HANDLE;
+    support_ok(sill_server_pollable(rig.server, &handle));
+    sill_channel *silent = NULL;
+    support_ok(sill_channel_connect(&silent, rig.name, NULL, SUPPORT_PATIENCE_MS));
+    sill_message m = SILL_MESSAGE_INIT;
+    char byte;
+    size_t size;
+    int rc;
+    do {
+        assert_int_equal(1, ready(handle, SUPPORT_PATIENCE_MS));
+        support_status(SILL_AGAIN, sill_server_receive(rig.server, &m, 0));
+        rc = sill_channel_receive(silent, &byte, 1, &size, NULL, NULL, 0);
+    } while (rc == SILL_AGAIN);
+    assert_int_equal(SILL_DIED, rc);
+    sill_channel_close(silent);
     sill_server_close(rig.server);
 }
 
@@ -504,12 +571,15 @@ int main(int argc, char **argv)
         SUPPORT_TEST(busy_source),
         SUPPORT_TEST(large_replies_in_one_message),
         SUPPORT_TEST(room_behind_a_full_queue),
+        SUPPORT_TEST(death_behind_a_full_queue),
         SUPPORT_TEST(loan_in_two_hands),
 #ifndef _WIN32
         SUPPORT_TEST(child_gives_nothing_back),
         SUPPORT_TEST(descriptors_come_back),
         SUPPORT_TEST(handles_in_the_queue),
+        SUPPORT_TEST(silence_in_an_event_loop),
 #endif
     };
-    return support_main(argc, argv, __FILE__, tests, sizeof tests / sizeof tests[0], NULL, 0);
+    static const struct support_role roles[] = {{"idle", idle_server}};
+    return support_main(argc, argv, __FILE__, tests, sizeof tests / sizeof tests[0], roles, 1);
 }
