@@ -20,13 +20,37 @@
 #include "status.h"
 #include "step.h"
 
-#define LOOK_NS INT64_C(10000000) /* between looks for room while no bell can be heard */
+#define LOOK_NS INT64_C(10000000) /* between looks for what a stalled link cannot be told */
 
+struct link_wait {
+    const struct sill__link *link;
+    bool (*done)(void *arg);
+    void *arg;
+    bool stalled; /* when the wait began */
+};
+
+static bool done_or_other(void *arg)
+{
+    const struct link_wait *wait = arg;
+    return wait->done(wait->arg) || wait->link->stalled != wait->stalled;
+}
+
+/* While the link is stalled, nothing that the peer says is read, and not every system reports its
+ * death by itself: looks now and then whether it lives. */
 int sill__link_wait(struct sill__link *link, bool (*done)(void *arg), void *arg, int64_t deadline,
                     unsigned seen)
 {
-    const struct sill__until until = {done, arg, deadline, &link->cancels, seen};
-    return sill__hub_wait(link->hub, &until);
+    for (;;) {
+        struct link_wait wait = {link, done, arg, link->stalled};
+        int64_t end = wait.stalled ? sill__earlier(deadline, sill__now_ns() + LOOK_NS) : deadline;
+        const struct sill__until until = {done_or_other, &wait, end, &link->cancels, seen};
+        int rc = sill__hub_wait(link->hub, &until);
+        sill__conn *conn = link->stream.conn;
+        if (link->stalled && conn != NULL && conn->ops->peer_alive(conn) == 0)
+            link->peer_dead = true;
+        if (rc == 0 ? done(arg) : rc != SILL_TIMEOUT || end == deadline)
+            return rc;
+    }
 }
 
 int sill__link_ended(const struct sill__link *link)
@@ -41,7 +65,7 @@ void sill__link_control(struct sill__link *link, const struct sill__frame *head,
         return;
     int rc = sill__stream_control(&link->stream, head, body, size);
     if (rc == SILL_NO_MEMORY || rc == SILL_PROTOCOL) {
-        link->doomed = rc; /* a bell or a release that never goes out would leave the peer waiting */
+        link->doomed = rc; /* a bell that never goes out would leave the peer waiting */
         sill__hub_ready(link->hub, &link->source, SILL__READABLE);
     }
 }
