@@ -110,7 +110,8 @@ typedef struct sill_port_options {
     int reply_timeout_ms;       /* how long sill_reply waits for a client that does not read; 0:
                                    10000; -1: for ever */
     void (*progress)(void *arg, const sill_progress *progress); /* may be NULL; must not call
-                                   functions on the same port */
+                                   functions on the same port, a server's not on that server or any
+                                   of its ports either (the cancels may be called) */
     void *progress_arg;
     const char *directory;      /* as in sill_channel_options */
     /* listen only */
@@ -222,7 +223,7 @@ SILL_API void sill_release(sill_message *message);
 
 /* Copies the message into the caller's buffer and releases what it occupied at the sender: a
  * private copy that the peer can no longer change. m.data is then `buffer`; m.copies says one
- * more, unless the bytes were private already. A request can still be answered. 0; TOO_BIG: larger
+ * more. A request can still be answered. 0; TOO_BIG: larger
  * than `capacity`, the message is as it was; INVALID. */
 SILL_API int sill_receive_into(sill_message *message, void *buffer, size_t capacity);
 
