@@ -63,7 +63,7 @@ static void free_graves(struct sill__hub *hub)
 
 void sill__hub_unref(struct sill__hub *hub)
 {
-    /* acq_rel: what other threads did to the hub before their unref is seen by the one that frees */
+    /* acq_rel: what other threads did to the hub before their unref is seen by who frees */
     if (atomic_fetch_sub_explicit(&hub->references, 1, memory_order_acq_rel) != 1)
         return;
     free_graves(hub);

@@ -19,8 +19,8 @@
 /* A body of which more than this is missing is read in place, not through the scratch memory. */
 #define DIRECT_MIN 16384
 
-/* Answers that nobody waits to write (bells, refusals, TAKEN) can be called for by a peer that never
- * reads them. One that keeps the rules leaves no more unread than a few for each of its threads. */
+/* Answers that nobody waits to write (bells, refusals, TAKEN) can be called for by a peer that
+ * never reads them. One that keeps the rules leaves a few unread for each of its threads. */
 #define CONTROL_MAX (1024 * 1024)
 
 void sill__stream_init(struct sill__stream *s, sill__conn *conn,
@@ -91,6 +91,16 @@ int sill__stream_flush(struct sill__stream *s)
     return 0;
 }
 
+/* The first `count` handles of the frame were exported and will not be sent. */
+static void unexport(struct sill__stream *s, const struct sill__writing *w, unsigned count)
+{
+    uint64_t values[SILL_HANDLES_MAX];
+    if (count == 0 || s->conn == NULL || s->conn->ops->unexport == NULL)
+        return;
+    memcpy(values, w->head + SILL__FRAME_HEAD, 8 * (size_t)count);
+    s->conn->ops->unexport(s->conn, values, count);
+}
+
 int sill__stream_prepare(struct sill__stream *s, struct sill__writing *w,
                          const struct sill__frame *head, const void *body, size_t size,
                          const sill_handle *handles, unsigned handle_count)
@@ -104,8 +114,10 @@ int sill__stream_prepare(struct sill__stream *s, struct sill__writing *w,
     for (unsigned i = 0; i < handle_count; i++) {
         uint64_t value = 0;
         int rc = s->conn->ops->export_handle(s->conn, handles[i], &value);
-        if (rc != 0)
+        if (rc != 0) {
+            unexport(s, w, i);
             return rc;
+        }
         memcpy(w->head + SILL__FRAME_HEAD + 8 * i, &value, 8);
         w->handles[i] = handles[i];
     }
@@ -168,8 +180,10 @@ int sill__stream_push(struct sill__stream *s, struct sill__writing *w)
 int sill__stream_take_back(struct sill__stream *s, struct sill__writing *w)
 {
     s->writing = false;
-    if (w->done == 0)
+    if (w->done == 0) {
+        unexport(s, w, w->handle_count);
         return 0;
+    }
     /* The rest of the frame goes before what is queued already. */
     size_t all = w->head_size + w->body_size + 1, rest = all - w->done;
     size_t behind = s->out_size - s->out_from;

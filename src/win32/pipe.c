@@ -325,6 +325,21 @@ static int pipe_export(sill__conn *base, sill_handle handle, uint64_t *value)
     return SILL_OK;
 }
 
+static void pipe_unexport(sill__conn *base, const uint64_t *values, unsigned count)
+{
+    struct pipe_conn *conn = conn_of(base);
+    while (count-- > 0) {
+        HANDLE handle = (HANDLE)(uintptr_t)values[count];
+        if (conn->server) { /* it is in the client already: out again */
+            DuplicateHandle(conn->peer.process, handle, NULL, NULL, 0, FALSE,
+                            DUPLICATE_CLOSE_SOURCE);
+            continue;
+        }
+        conn->kept_count--; /* the last that was kept */
+        CloseHandle(handle);
+    }
+}
+
 static int pipe_import(sill__conn *base, uint64_t value, sill_handle *out)
 {
     struct pipe_conn *conn = conn_of(base);
@@ -450,6 +465,7 @@ const struct sill__channel_ops sill__pipe_ops = {
     .send = pipe_send,
     .recv = pipe_recv,
     .export_handle = pipe_export,
+    .unexport = pipe_unexport,
     .import_handle = pipe_import,
     .taken = pipe_taken,
     .watch = pipe_watch,

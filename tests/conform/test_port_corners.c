@@ -86,7 +86,8 @@ static int drain(void *arg)
     struct rig *rig = arg;
     sill_message m = SILL_MESSAGE_INIT;
     int type = SILL_DATAGRAM;
-    while (type == SILL_DATAGRAM && sill_server_receive(rig->server, &m, SUPPORT_PATIENCE_MS) == 0) {
+    while (type == SILL_DATAGRAM &&
+           sill_server_receive(rig->server, &m, SUPPORT_PATIENCE_MS) == 0) {
         type = m.type;
         sill_release(&m);
     }
@@ -427,6 +428,68 @@ static void loan_in_two_hands(void **state)
     sill_server_close(rig.server);
 }
 
+/* ---- handles ---- */
+
+static void open_handle(sill_handle *handle)
+{
+#ifdef _WIN32
+    HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
+    assert_non_null(event);
+    *handle = (sill_handle)event;
+#else
+    *handle = dup(0);
+    assert_true(*handle >= 0);
+#endif
+}
+
+static void close_handle(sill_handle handle)
+{
+#ifdef _WIN32
+    CloseHandle((HANDLE)handle);
+#else
+    close((int)handle);
+#endif
+}
+
+/* Handles of messages for which there was no room are as if they had never been passed. */
+static void handles_without_room(void **state)
+{
+    const bool from_server = *state != NULL;
+    struct rig rig;
+    sill_port *client = NULL, *server_end = NULL;
+    rig_listen(&rig, NULL);
+    connect_by_hand(&rig, NULL, &client, &server_end);
+    sill_port *from = from_server ? server_end : client;
+    static const char bytes[60000];
+    sill_handle handles[SILL_HANDLES_MAX];
+    for (int i = 0; i < SILL_HANDLES_MAX; i++)
+        open_handle(&handles[i]);
+    sill_send_options options = SILL_SEND_OPTIONS_INIT;
+    options.path = SILL_PATH_CHANNEL;
+    unsigned sent = 0;
+    while (sill_send_with(from, bytes, sizeof bytes, &options, 0) == 0)
+        sent++;
+    options.handles = handles;
+    options.handle_count = SILL_HANDLES_MAX;
+    unsigned before = support_handles();
+    for (int i = 0; i < 40; i++)
+        support_status(SILL_TIMEOUT, sill_send_with(from, "h", 1, &options, 0));
+    assert_int_equal(before, support_handles());
+    sill_message m = SILL_MESSAGE_INIT;
+    for (unsigned i = 0; i < sent; i++)
+        support_ok(from_server ? sill_receive(client, &m, SUPPORT_PATIENCE_MS)
+                               : sill_server_receive(rig.server, &m, SUPPORT_PATIENCE_MS));
+    support_ok(sill_send_with(from, "h", 1, &options, SUPPORT_PATIENCE_MS));
+    support_ok(from_server ? sill_receive(client, &m, SUPPORT_PATIENCE_MS)
+                           : sill_server_receive(rig.server, &m, SUPPORT_PATIENCE_MS));
+    assert_int_equal(SILL_HANDLES_MAX, m.handle_count);
+    sill_release(&m);
+    for (int i = 0; i < SILL_HANDLES_MAX; i++)
+        close_handle(handles[i]);
+    sill_port_close(client);
+    sill_server_close(rig.server);
+}
+
 #ifndef _WIN32
 /* ---- forks and descriptors ---- */
 
@@ -560,6 +623,7 @@ static void handles_in_the_queue(void **state)
 
 int main(int argc, char **argv)
 {
+    static char from_server[] = "server";
     static const struct CMUnitTest tests[] = {
         SUPPORT_TEST(given_up_before_received),
         SUPPORT_TEST(given_up_in_a_full_queue),
@@ -572,6 +636,8 @@ int main(int argc, char **argv)
         SUPPORT_TEST(large_replies_in_one_message),
         SUPPORT_TEST(room_behind_a_full_queue),
         SUPPORT_TEST(death_behind_a_full_queue),
+        SUPPORT_TEST(handles_without_room),
+        SUPPORT_TEST_WITH("handles_without_room_at_the_server", handles_without_room, from_server),
         SUPPORT_TEST(loan_in_two_hands),
 #ifndef _WIN32
         SUPPORT_TEST(child_gives_nothing_back),
