@@ -180,6 +180,12 @@ static void take_packets(const OVERLAPPED_ENTRY *entries, ULONG count)
         if (entries[i].lpOverlapped == NULL)
             continue; /* a wake-up */
         struct sill__overlapped *op = (struct sill__overlapped *)(void *)entries[i].lpOverlapped;
+        if (op->os.Internal == PENDING) {
+            /* Never on Windows. Wine lets the issuing thread store the outcome, and if that thread
+             * has ended meanwhile, only the packet tells it: as a rule, that it was cancelled. */
+            op->os.InternalHigh = entries[i].dwNumberOfBytesTransferred;
+            op->os.Internal = entries[i].Internal;
+        }
         op->outstanding = false;
         mark(op->owner, op->event);
     }
