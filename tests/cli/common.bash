@@ -86,7 +86,12 @@ expect() {
 
 # ended NAME STATUS: waits for the end of what `start` started.
 ended() {
-    local pid=${1}_pid got
+    local pid=${1}_pid got i
+    for ((i = 0; i < 1200; i++)); do
+        kill -0 "${!pid}" 2>/dev/null || break
+        sleep 0.05
+    done
+    [ "$i" != 1200 ] || fail "$1 does not end"
     { wait "${!pid}"; } 2>/dev/null
     got=$?
     [ "$got" = "$2" ] || fail "$1 ended with status $got instead of $2"
