@@ -90,6 +90,8 @@ struct sill__channel_ops {
     int (*import_handle)(sill__conn *conn, uint64_t value, sill_handle *out);
     /* The peer imported `count` more of the handles exported: forget them. (SILL__CHANNEL_TAKEN) */
     int (*taken)(sill__conn *conn, unsigned count);
+    /* How many exported handles would be lost if this process ended now. NULL: never any. */
+    unsigned (*untaken)(const sill__conn *conn);
 
     /* Reports events of this connection (listener) with `key` in `wait`; one wait at most. Watch it
      * before its first send, recv or accept, in one wait for life. (A Windows handle is bound to

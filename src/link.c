@@ -88,10 +88,10 @@ void sill__link_free(struct sill__link *link)
     sill_region_close(link->own_region);
 }
 
-static bool flushed(void *arg)
+static bool settled(void *arg)
 {
     struct sill__link *link = arg;
-    return link->state == SILL__LINK_ENDED || sill__stream_flush(&link->stream) != SILL_AGAIN;
+    return link->state == SILL__LINK_ENDED || sill__stream_settled(&link->stream);
 }
 
 void sill__link_close(struct sill__link *link, int64_t linger_ns)
@@ -101,8 +101,8 @@ void sill__link_close(struct sill__link *link, int64_t linger_ns)
         SILL__STEP(close_begin);
         const struct sill__frame close = {.type = SILL__FRAME_CLOSE};
         sill__link_control(link, &close, NULL, 0);
-        if (!flushed(link) && linger_ns > 0)
-            sill__link_wait(link, flushed, link, sill__now_ns() + linger_ns,
+        if (!settled(link) && linger_ns > 0)
+            sill__link_wait(link, settled, link, sill__now_ns() + linger_ns,
                             link->cancels.told);
         SILL__STEP(close_sent);
     }

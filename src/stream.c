@@ -101,6 +101,14 @@ static void unexport(struct sill__stream *s, const struct sill__writing *w, unsi
     s->conn->ops->unexport(s->conn, values, count);
 }
 
+bool sill__stream_settled(struct sill__stream *s)
+{
+    int rc = sill__stream_flush(s);
+    if (rc != 0)
+        return rc != SILL_AGAIN;
+    return s->conn->ops->untaken == NULL || s->conn->ops->untaken(s->conn) == 0;
+}
+
 int sill__stream_prepare(struct sill__stream *s, struct sill__writing *w,
                          const struct sill__frame *head, const void *body, size_t size,
                          const sill_handle *handles, unsigned handle_count)

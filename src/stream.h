@@ -55,6 +55,10 @@ struct sill__writing {
     size_t done; /* bytes of the whole frame that the OS has */
 };
 
+/* Whether the peer would still get everything, if this process ended now; writes what it can. Also
+ * true when nothing more can be done about it. */
+bool sill__stream_settled(struct sill__stream *s);
+
 /* Takes the connection over. */
 void sill__stream_init(struct sill__stream *s, sill__conn *conn,
                        const struct sill__stream_user *user, uint64_t data_max);

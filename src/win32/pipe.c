@@ -386,6 +386,11 @@ static int pipe_taken(sill__conn *base, unsigned count)
     return SILL_OK;
 }
 
+static unsigned pipe_untaken(const sill__conn *base)
+{
+    return ((const struct pipe_conn *)base)->kept_count;
+}
+
 /* ---- watching, closing ---- */
 
 static void pipe_unwatch(sill__conn *base)
@@ -468,6 +473,7 @@ const struct sill__channel_ops sill__pipe_ops = {
     .unexport = pipe_unexport,
     .import_handle = pipe_import,
     .taken = pipe_taken,
+    .untaken = pipe_untaken,
     .watch = pipe_watch,
     .unwatch = pipe_unwatch,
     .watch_listen = sill__pipe_watch_listen,
