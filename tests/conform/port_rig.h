@@ -26,7 +26,7 @@ struct rig {
     sill_handle sent_handle;
 };
 
-static void rig_datagram(struct rig *rig, sill_message *m)
+static inline void rig_datagram(struct rig *rig, sill_message *m)
 {
     rig->datagrams++;
     rig->datagram_bytes += m->size;
@@ -42,7 +42,7 @@ static void rig_datagram(struct rig *rig, sill_message *m)
 /* 'H': held and never answered. 'R': released unanswered. 'N': refused with "not this". 'C': calls
  * the client back and answers with what that gave. 'D': two datagrams before the answer. 'F': the
  * handle that came is kept, and the answer carries it back. Anything else comes back as it is. */
-static void rig_request(struct rig *rig, sill_message *m)
+static inline void rig_request(struct rig *rig, sill_message *m)
 {
     rig->requests++;
     char first = m->size > 0 ? *(const char *)m->data : 0;
@@ -77,7 +77,7 @@ static void rig_request(struct rig *rig, sill_message *m)
     }
 }
 
-static int rig_run(void *arg)
+static inline int rig_run(void *arg)
 {
     struct rig *rig = arg;
     sill_message m = SILL_MESSAGE_INIT;
@@ -109,7 +109,7 @@ static int rig_run(void *arg)
     return rc;
 }
 
-static void rig_listen(struct rig *rig, const sill_port_options *options)
+static inline void rig_listen(struct rig *rig, const sill_port_options *options)
 {
     memset(rig, 0, sizeof *rig);
     rig->sent_handle = SILL_NO_HANDLE;
@@ -117,14 +117,14 @@ static void rig_listen(struct rig *rig, const sill_port_options *options)
     support_ok(sill_listen(&rig->server, rig->name, options));
 }
 
-static void rig_start(struct rig *rig, const sill_port_options *options)
+static inline void rig_start(struct rig *rig, const sill_port_options *options)
 {
     rig_listen(rig, options);
     rig->thread = support_thread(rig_run, rig);
 }
 
 /* Ends the server's thread, keeps the server. */
-static void rig_halt(struct rig *rig)
+static inline void rig_halt(struct rig *rig)
 {
     if (rig->thread == NULL)
         return;
@@ -133,7 +133,7 @@ static void rig_halt(struct rig *rig)
     rig->thread = NULL;
 }
 
-static void rig_stop(struct rig *rig)
+static inline void rig_stop(struct rig *rig)
 {
     rig_halt(rig);
     sill_server_close(rig->server);
@@ -175,7 +175,7 @@ static inline void connect_by_hand(struct rig *rig, const sill_port_options *opt
     *client = d.port;
 }
 
-static unsigned char *rig_bytes(size_t size, unsigned seed)
+static inline unsigned char *rig_bytes(size_t size, unsigned seed)
 {
     unsigned char *bytes = malloc(size + 1);
     assert_non_null(bytes);
