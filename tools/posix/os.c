@@ -96,8 +96,9 @@ static void set_action(void (*new_act)(void *), void *arg)
 
 void os_interrupt_begin(void (*new_act)(void *), void *arg)
 {
-    /* SA_RESETHAND: the second signal of the same kind ends the process. What was ignored when the
-     * process started (nohup, a shell's background job) stays ignored. */
+    /* SA_RESETHAND: the second signal of the same kind ends the process. A hang-up that was ignored
+     * when the process started (nohup) stays ignored. An interrupt does not: a shell's script starts
+     * its background jobs with it ignored, and kill -INT is how it ends a server. */
     struct sigaction handle = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     struct sigaction again = {.sa_handler = on_signal};
     int i;
@@ -109,7 +110,8 @@ void os_interrupt_begin(void (*new_act)(void *), void *arg)
     for (i = 0; i < INTERRUPTING; i++) {
         struct sigaction before;
 
-        if (sigaction(interrupting[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+        if (sigaction(interrupting[i], NULL, &before) == 0 &&
+            (before.sa_handler != SIG_IGN || interrupting[i] != SIGHUP))
             sigaction(interrupting[i], &handle, NULL);
     }
 }
