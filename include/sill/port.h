@@ -136,9 +136,10 @@ typedef struct sill_port_options {
 
 /* ---- server ---- */
 
-/* Makes a server of that name. Does not block.
- * 0; EXISTS (a living process listens); INVALID; DENIED; LIMIT; NO_SPACE; NO_MEMORY; OS; and what
- * sill_policy_load returns. Close with sill_server_close. */
+/* Makes a server of that name. Does not block, but for the short time in which another process may
+ * hold the lock of the directory.
+ * 0; EXISTS (a living process listens); INVALID; DENIED; LIMIT; TIMEOUT (a stopped process holds
+ * that lock); NO_SPACE; NO_MEMORY; OS; and what sill_policy_load returns. Close with sill_server_close. */
 SILL_API int sill_listen(sill_server **server, const char *name, const sill_port_options *options);
 
 /* Waits for the next message of any client, fair between them, and hands it out. What `message`

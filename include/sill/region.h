@@ -72,11 +72,12 @@ typedef struct sill_region_options {
 /* Creates a region of `size` bytes (1 or more), zeroed, mapped read-write. `name` is a sill name
  * (1 to 200 bytes of letters, digits, '.', '_', '-'), for FILE a path, NULL for anonymous kinds.
  * Objects are the user's own (mode 0600, or a DACL for the user alone).
- * 0; EXISTS; NOT_FOUND (FILE: the directory does not exist); INVALID; NO_SPACE (the file system or /dev/shm is full, or memory cannot be
- * committed); LIMIT (a limit of the system such as shmmax: the sentence names it and says where
- * to raise it); TOO_BIG (beyond the address space); DENIED; UNSUPPORTED (the kind does not exist
- * on this system); TIMEOUT (another process has been creating it for too long); with
- * open_existing also everything that sill_region_open returns; NO_MEMORY; OS.
+ * 0; EXISTS; NOT_FOUND (FILE: the directory does not exist); INVALID; NO_SPACE (the file system or
+ * /dev/shm is full, or memory cannot be committed); LIMIT (a limit of the system such as shmmax:
+ * the sentence names it and says where to raise it); TOO_BIG (beyond the address space); DENIED;
+ * UNSUPPORTED (the kind does not exist on this system); TIMEOUT (another process has been creating
+ * it for too long, or a stopped one holds the lock of the directory); with open_existing also
+ * everything that sill_region_open returns; NO_MEMORY; OS.
  * `options` may be NULL. Close with sill_region_close. */
 SILL_API int sill_region_create(sill_region **region, const char *name, size_t size,
                                 const sill_region_options *options);
@@ -84,7 +85,7 @@ SILL_API int sill_region_create(sill_region **region, const char *name, size_t s
 /* Opens a region by its name and maps it.
  * 0; NOT_FOUND; DENIED (another user's, or not permitted); FOREIGN (the object exists, sill did
  * not make it); WRONG_KIND; WRONG_SIZE; VERSION (its layout is not this library's); TIMEOUT
- * (being created for too long); INVALID; UNSUPPORTED; LIMIT; NO_MEMORY; OS. */
+ * (being created, or its directory locked, for too long); INVALID; UNSUPPORTED; LIMIT; NO_MEMORY; OS. */
 SILL_API int sill_region_open(sill_region **region, const char *name,
                               const sill_region_options *options);
 
@@ -124,7 +125,8 @@ SILL_API void sill_region_close(sill_region *region);
 /* Removes the name and, once nobody maps it any more, the memory. `options` tells kind and
  * directory. 0; NOT_FOUND (also: another process is only just creating it); DENIED; FOREIGN (what
  * has the name is left alone, and the name is free in sill); UNSUPPORTED (Win32 sections go by
- * themselves); INVALID; NO_MEMORY; OS. */
+ * themselves); TIMEOUT (a stopped process holds the lock of the directory); INVALID; NO_MEMORY;
+ * OS. */
 SILL_API int sill_region_remove(const char *name, const sill_region_options *options);
 
 /* What `kind` can do on this system, a set of enum sill_region_capability; 0 if the kind does not

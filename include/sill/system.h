@@ -33,7 +33,7 @@ typedef struct sill_object {
 typedef int sill_object_each(void *arg, const sill_object *object);
 
 /* Lists every named object of this user (or in `directory`). 0, what `each` returned, DENIED,
- * LIMIT, NO_MEMORY, OS. */
+ * LIMIT, TIMEOUT (a stopped process holds the lock of the directory), NO_MEMORY, OS. */
 SILL_API int sill_list(const char *directory, sill_object_each *each, void *arg);
 
 /* Removes what is provably stale, and calls `each` (may be NULL) for what it removed; with
