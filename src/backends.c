@@ -5,7 +5,8 @@
 
 #ifdef _WIN32
 extern const struct sill__channel_ops sill__pipe_ops;
-extern const struct sill__region_ops sill__section_anonymous_ops, sill__section_ops, sill__win32_file_ops;
+extern const struct sill__region_ops sill__section_anonymous_ops, sill__section_ops,
+    sill__win32_file_ops;
 
 const struct sill__channel_ops *const sill__channels[] = {&sill__pipe_ops, NULL};
 const struct sill__region_ops *const sill__regions[] = {

@@ -83,8 +83,8 @@ struct sill__channel_ops {
 
     /* A handle as the 8 bytes that travel in the frame (0 where handles travel by themselves). */
     int (*export_handle)(sill__conn *conn, sill_handle handle, uint64_t *value);
-    /* The handles last exported, with these values in this order, were not sent and will not be. May
-     * be NULL. */
+    /* The handles last exported, with these values in this order, were not sent and will not be.
+     * May be NULL. */
     void (*unexport)(sill__conn *conn, const uint64_t *values, unsigned count);
     /* The handle of the next value received; the caller owns it. PROTOCOL if there is none. */
     int (*import_handle)(sill__conn *conn, uint64_t value, sill_handle *out);

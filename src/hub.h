@@ -60,7 +60,8 @@ struct sill__hub {
 /* A hub with one reference. 0, NO_MEMORY, LIMIT, OS. No lock. */
 int sill__hub_create(struct sill__hub **out);
 void sill__hub_ref(struct sill__hub *hub);
-/* The last reference frees it; its lock must not be held. In a forked child it frees memory only. */
+/* The last reference frees it; its lock must not be held. In a forked child it frees memory only.
+ */
 void sill__hub_unref(struct sill__hub *hub);
 /* False in a forked child: the hub is the parent's. No lock needed. */
 bool sill__hub_is_ours(const struct sill__hub *hub);

@@ -152,7 +152,8 @@ void sill__link_close(struct sill__link *link, int64_t linger_ns);
 /* In a forked child: lets go of descriptors and memory, tells nobody. No lock. */
 void sill__link_abandon(struct sill__link *link);
 
-/* Handshake. hello: client; welcome and refuse: server, in DECIDING. Data at most SILL__DATA_MAX. */
+/* Handshake. hello: client; welcome and refuse: server, in DECIDING. Data at most SILL__DATA_MAX.
+ */
 int sill__link_hello(struct sill__link *link, const void *data, size_t size, int64_t deadline);
 int sill__link_welcome(struct sill__link *link, const void *data, size_t size, int64_t deadline);
 /* Queues the refusal, never blocks, and ends the link. `status`: REFUSED, LIMIT, VERSION. */

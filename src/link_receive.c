@@ -116,7 +116,8 @@ static int end_hello(struct sill__link *link, const sill_handle *handles, unsign
     int rc = sill__hello_parse(r->data, (size_t)r->size, &hello, &version);
     if (rc == SILL_VERSION) {
         sill__link_control(
-            link, &(struct sill__frame){.type = SILL__FRAME_REFUSE, .word = (uint64_t)-SILL_VERSION},
+            link,
+            &(struct sill__frame){.type = SILL__FRAME_REFUSE, .word = (uint64_t)-SILL_VERSION},
             NULL, 0);
         return rc;
     }

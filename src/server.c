@@ -181,7 +181,8 @@ static unsigned accept_some(struct sill__source *source, unsigned events)
 
 /* ---- the server itself ---- */
 
-/* (Where an event loop cannot hear of the alarm it asks again while clients wait for descriptors.) */
+/* (Where an event loop cannot hear of the alarm it asks again while clients wait for descriptors.)
+ */
 static bool server_pending(struct sill__hub *hub)
 {
     const sill_server *server = hub->owner;

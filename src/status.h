@@ -28,7 +28,8 @@ int sill__fail_os(const char *call, int64_t code, const char *format, ...) SILL_
 int sill__fail_os_as(int status, const char *call, int64_t code, const char *format, ...)
     SILL__PRINTF(4, 5);
 
-/* Puts back what sill_last_error() said before a clean-up, whose own failures are of no interest. */
+/* Puts back what sill_last_error() said before a clean-up, whose own failures are of no interest.
+ */
 void sill__error_restore(const sill_error *error);
 
 #if defined(__GNUC__) && !defined(SILL__STATUS_ITSELF)

@@ -50,8 +50,9 @@ void sill__wait_wake(sill__wait *wait);
 int sill__wait_pollable(sill__wait *wait, sill_handle *out);
 /* Cheap when there is no pollable or nothing changes. */
 void sill__wait_pending(sill__wait *wait, bool pending);
-/* Makes the pollable ready also once `when` has passed (SILL__FOREVER: never). One thread at a time,
- * as above cheap. False: this system's cannot, and something else must make its owner ask again. */
+/* Makes the pollable ready also once `when` has passed (SILL__FOREVER: never). One thread at a
+ * time, as above cheap. False: this system's cannot, and something else must make its owner ask
+ * again. */
 bool sill__wait_alarm(sill__wait *wait, int64_t when);
 
 #endif

@@ -66,7 +66,8 @@ typedef struct sill_channel_options {
  * hold the lock of the directory.
  * 0; INVALID (name, options); EXISTS (a living process listens there); DENIED (directory or name
  * belongs to somebody else, or is open to others); LIMIT (descriptors, path too long); TIMEOUT (a
- * stopped process holds the lock of the directory); NO_SPACE; NO_MEMORY; OS. The caller closes it with sill_listener_close. */
+ * stopped process holds the lock of the directory); NO_SPACE; NO_MEMORY; OS. The caller closes it
+ * with sill_listener_close. */
 SILL_API int sill_channel_listen(sill_listener **listener, const char *name,
                                  const sill_channel_options *options);
 

@@ -139,7 +139,8 @@ typedef struct sill_port_options {
 /* Makes a server of that name. Does not block, but for the short time in which another process may
  * hold the lock of the directory.
  * 0; EXISTS (a living process listens); INVALID; DENIED; LIMIT; TIMEOUT (a stopped process holds
- * that lock); NO_SPACE; NO_MEMORY; OS; and what sill_policy_load returns. Close with sill_server_close. */
+ * that lock); NO_SPACE; NO_MEMORY; OS; and what sill_policy_load returns. Close with
+ * sill_server_close. */
 SILL_API int sill_listen(sill_server **server, const char *name, const sill_port_options *options);
 
 /* Waits for the next message of any client, fair between them, and hands it out. What `message`
@@ -214,7 +215,8 @@ SILL_API int sill_receive(sill_port *port, sill_message *message, int timeout_ms
 
 /* Answers a SILL_REQUEST and releases it, also on failure. `data` may lie in the request itself.
  * Blocks at most for the port's reply_timeout_ms: TIMEOUT then. A reply that fails is lost, and the
- * caller's call is refused with no data. 0; CLOSED, DIED, PROTOCOL; INVALID; TOO_BIG; NO_SPACE, LIMIT; NO_MEMORY; OS. */
+ * caller's call is refused with no data. 0; CLOSED, DIED, PROTOCOL; INVALID; TOO_BIG; NO_SPACE,
+ * LIMIT; NO_MEMORY; OS. */
 SILL_API int sill_reply(sill_message *message, const void *data, size_t size);
 
 /* Gives the message's memory back; handles that were not taken are closed. The message is then

@@ -57,7 +57,7 @@ enum sill_region_capability {
 
 typedef struct sill_region_options {
     size_t struct_size; /* set by SILL_REGION_OPTIONS_INIT */
-    int kind;           /* enum sill_region_kind; AUTO: by platform, anonymous if the name is NULL */
+    int kind; /* enum sill_region_kind; AUTO: by platform, anonymous if the name is NULL */
     int open_existing;  /* create: 0 (default) fails with EXISTS; 1 opens what exists, if its size
                            is the one asked for (WRONG_SIZE otherwise) */
     int read_only;      /* open: map for reading only; writing there is a fault */
@@ -85,7 +85,8 @@ SILL_API int sill_region_create(sill_region **region, const char *name, size_t s
 /* Opens a region by its name and maps it.
  * 0; NOT_FOUND; DENIED (another user's, or not permitted); FOREIGN (the object exists, sill did
  * not make it); WRONG_KIND; WRONG_SIZE; VERSION (its layout is not this library's); TIMEOUT
- * (being created, or its directory locked, for too long); INVALID; UNSUPPORTED; LIMIT; NO_MEMORY; OS. */
+ * (being created, or its directory locked, for too long); INVALID; UNSUPPORTED; LIMIT; NO_MEMORY;
+ * OS. */
 SILL_API int sill_region_open(sill_region **region, const char *name,
                               const sill_region_options *options);
 

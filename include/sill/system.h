@@ -20,7 +20,7 @@ enum sill_object_state {
 typedef struct sill_object {
     size_t struct_size;
     const char *type;    /* "server" or "region" */
-    const char *kind;    /* servers: the channel's, "unix" or "pipe"; regions: sill_region_kind_name */
+    const char *kind; /* servers: the channel's, "unix" or "pipe"; regions: sill_region_kind_name */
     const char *name;
     int state;           /* enum sill_object_state */
     uint32_t pid;        /* who created it */

@@ -48,8 +48,8 @@ static inline void raw_sleep(struct raw *raw)
 }
 
 /* Sends it all, or finds that the other side has hung up already. */
-static inline void raw_send(struct raw *raw, const void *data, size_t size, const sill_handle *handles,
-                     unsigned count)
+static inline void raw_send(struct raw *raw, const void *data, size_t size,
+                            const sill_handle *handles, unsigned count)
 {
     for (size_t done = 0; done < size;) {
         const struct sill__bytes part = {(const char *)data + done, size - done};
@@ -119,7 +119,8 @@ static inline void raw_read(struct raw *raw, size_t least)
     raw_read_into(raw, buffer, sizeof buffer, least);
 }
 
-/* Reads frames up to the WELCOME, and takes over the handle that comes with it, as a client does. */
+/* Reads frames up to the WELCOME, and takes over the handle that comes with it, as a client does.
+ */
 static inline void raw_read_welcome(struct raw *raw)
 {
     struct sill__frame head;

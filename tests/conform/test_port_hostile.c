@@ -158,8 +158,8 @@ static void attack_beyond_the_end(struct raw *raw)
 
 static void attack_offset_overflow(struct raw *raw)
 {
-    attack_bounds(raw,
-                  (struct sill__descriptor){.offset = UINT64_MAX & ~UINT64_C(63), .size = 128}, 128);
+    attack_bounds(raw, (struct sill__descriptor){.offset = UINT64_MAX & ~UINT64_C(63), .size = 128},
+                  128);
 }
 
 static void attack_size_overflow(struct raw *raw)

@@ -450,7 +450,8 @@ static int use_in_child(sill_server *server, sill_port *port, sill_message *held
     sill_handle handle;
     sill_peer peer;
     void *block;
-    if (sill_send(port, "x", 1, 0) != SILL_INVALID || sill_call(port, "x", 1, &m, 0) != SILL_INVALID ||
+    if (sill_send(port, "x", 1, 0) != SILL_INVALID ||
+        sill_call(port, "x", 1, &m, 0) != SILL_INVALID ||
         sill_receive(port, &m, 0) != SILL_INVALID || sill_loan(port, 1, &block) != SILL_INVALID ||
         sill_port_pollable(port, &handle) != SILL_INVALID ||
         sill_port_peer(port, &peer) != SILL_INVALID ||

@@ -97,8 +97,8 @@ static void set_action(void (*new_act)(void *), void *arg)
 void os_interrupt_begin(void (*new_act)(void *), void *arg)
 {
     /* SA_RESETHAND: the second signal of the same kind ends the process. A hang-up that was ignored
-     * when the process started (nohup) stays ignored. An interrupt does not: a shell's script starts
-     * its background jobs with it ignored, and kill -INT is how it ends a server. */
+     * when the process started (nohup) stays ignored. An interrupt does not: a shell's script
+     * starts its background jobs with it ignored, and kill -INT is how it ends a server. */
     struct sigaction handle = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     struct sigaction again = {.sa_handler = on_signal};
     int i;
