@@ -327,7 +327,7 @@ static struct sill__frame message_head(const struct sill__outgoing *out)
 
 static int send_mapped(struct sill__link *link, const struct sill__outgoing *out)
 {
-    struct sill__block block;
+    struct sill__block block = {0};
     int rc = take_block(link, out->size, &block, out->deadline, out->seen);
     if (rc != 0)
         return rc;
@@ -377,7 +377,7 @@ static int send_piece_described(struct sill__link *link, struct transfer *t)
     uint64_t left = out->size - t->done, size = piece_size(link, out->size);
     if (size > left)
         size = left;
-    struct sill__block block;
+    struct sill__block block = {0};
     int rc = take_block(link, size, &block, out->deadline, out->seen);
     if (rc != 0)
         return rc;
