@@ -144,13 +144,7 @@ static int run(int argc, char **argv)
 
     if (status >= 0)
         return status;
-    if (arguments.count < 1)
-        return cli_wrong("the name of a server is missing");
-    if (arguments.count > 2)
-        return cli_wrong("'%s' is one argument too many", arguments.given[2]);
-    if (!cli_good_name(arguments.given[0]))
-        return CLI_USAGE;
-    status = input_read(&input, arguments.count > 1 ? arguments.given[1] : NULL);
+    status = ends_name_and_file(&arguments, &input);
     if (status >= 0)
         return status;
     status = ends_connect(&port, arguments.given[0], &call.ends, call.wait_ms, call.timeout_ms);

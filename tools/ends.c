@@ -119,6 +119,17 @@ int ends_fail(int status, const sill_message *data, int timeout_ms)
     return cli_fail_sill(status);
 }
 
+int ends_name_and_file(const struct cli_arguments *arguments, struct input *input)
+{
+    if (arguments->count < 1)
+        return cli_wrong("the name of a server is missing");
+    if (arguments->count > 2)
+        return cli_wrong("'%s' is one argument too many", arguments->given[2]);
+    if (!cli_good_name(arguments->given[0]))
+        return CLI_USAGE;
+    return input_read(input, arguments->count > 1 ? arguments->given[1] : NULL);
+}
+
 int ends_connect(sill_port **port, const char *name, const struct ends *ends, int wait_ms,
                  int timeout_ms)
 {

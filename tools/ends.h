@@ -5,6 +5,7 @@
 #include <sill.h>
 
 #include "cli.h"
+#include "files.h"
 
 /* The first member, `ends`, of each such subcommand's options. */
 struct ends {
@@ -51,6 +52,9 @@ void ends_close_server(sill_server *server);
 
 /* ---- client ---- */
 
+/* The arguments NAME [FILE|-]: checks the name and reads the file, to be freed with input_free. -1,
+ * or an exit status after a message. */
+int ends_name_and_file(const struct cli_arguments *arguments, struct input *input);
 /* Connects; wait_ms > 0 waits for a server to appear, otherwise timeout_ms (0: no limit) is for
  * the server's decision. From here Ctrl-C cancels the port. -1, or an exit status. */
 int ends_connect(sill_port **port, const char *name, const struct ends *ends, int wait_ms,
