@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/time.h>
 
-static volatile sig_atomic_t signals;
+static atomic_uint signals; /* the handler runs in any thread */
 
 static void count_signal(int number)
 {
