@@ -60,7 +60,8 @@ static void play(const struct rig *rig)
     options.size = 4;
     sill_port *port = NULL;
     int rc = sill_connect(&port, rig->name, &options);
-    check(rc, "sill_connect");
+    if (rc != SILL_NOT_FOUND) /* Windows: the server let go of the pipe before we could look at it */
+        check(rc, "sill_connect");
     if (rc != 0) {
         assert_null(port);
         return;
