@@ -36,6 +36,7 @@ struct slot {
 struct segment {
     sill_region *region; /* NULL: this number is not in use */
     uint64_t size;
+    uint32_t serial;
     uint64_t last_use; /* arena's clock */
     uint32_t first;    /* block with the lowest offset, or NONE */
     bool announced;
@@ -43,8 +44,10 @@ struct segment {
 };
 
 struct sill__arena {
+    int kind;
     uint64_t segment_size, mapped_max;
     uint32_t segments_max;
+    uint32_t last_serial;
     const _Atomic uint32_t *released; /* the peer writes it */
     struct segment segments[SILL__SEGMENTS_LIMIT];
     struct slot slots[SILL__SLOTS];
@@ -54,12 +57,13 @@ struct sill__arena {
     uint64_t clock;
 };
 
-int sill__arena_create(struct sill__arena **out, const sill_policy *policy,
+int sill__arena_create(struct sill__arena **out, const sill_policy *policy, int kind,
                        const _Atomic uint32_t *released)
 {
     struct sill__arena *arena = sill__alloc_zeroed(sizeof *arena);
     if (arena == NULL)
         return sill__fail(SILL_NO_MEMORY, "no memory for the books of shared memory");
+    arena->kind = kind;
     arena->segment_size = policy->segment_size;
     arena->mapped_max = policy->mapped_max;
     arena->segments_max = policy->segments_max < SILL__SEGMENTS_LIMIT
@@ -148,6 +152,7 @@ static bool place(struct sill__arena *arena, uint32_t number, uint64_t size,
     segment->last_use = ++arena->clock;
     out->data = (unsigned char *)sill_region_data(segment->region) + offset;
     out->segment = number;
+    out->serial = segment->serial;
     out->slot = index;
     out->generation = slot->generation;
     out->offset = offset;
@@ -206,7 +211,9 @@ static int make_segment(struct sill__arena *arena, uint64_t room, uint32_t *numb
         struct segment *s = &arena->segments[i];
         if (s->region != NULL || s->dropped)
             continue;
-        int rc = sill_region_create(&s->region, NULL, (size_t)size, NULL);
+        sill_region_options options = SILL_REGION_OPTIONS_INIT;
+        options.kind = arena->kind;
+        int rc = sill_region_create(&s->region, NULL, (size_t)size, &options);
         if (rc != 0) {
             s->region = NULL;
             return rc;
@@ -215,6 +222,7 @@ static int make_segment(struct sill__arena *arena, uint64_t room, uint32_t *numb
         s->size = size;
         s->first = NONE;
         s->announced = false;
+        s->serial = ++arena->last_serial;
         arena->held += size;
         arena->count++;
         *number = i;
@@ -267,6 +275,11 @@ const sill_region *sill__arena_unannounced(const struct sill__arena *arena, uint
 void sill__arena_announced(struct sill__arena *arena, uint32_t segment)
 {
     arena->segments[segment].announced = true;
+}
+
+void sill__arena_unannounce(struct sill__arena *arena, uint32_t segment)
+{
+    arena->segments[segment].announced = false;
 }
 
 int sill__arena_dropped(struct sill__arena *arena)

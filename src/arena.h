@@ -22,6 +22,7 @@
 struct sill__block {
     void *data; /* where the sender fills it, aligned to 64 bytes */
     uint32_t segment;
+    uint32_t serial; /* of the segment: numbers are used again, serials not */
     uint32_t slot;
     uint32_t generation;
     uint64_t offset; /* in the segment's data */
@@ -30,8 +31,9 @@ struct sill__block {
 
 struct sill__arena;
 
-/* `released` is the peer's table of SILL__SLOTS words, mapped as long as the arena lives. */
-int sill__arena_create(struct sill__arena **out, const sill_policy *policy,
+/* `kind` of the segments: enum sill_region_kind. `released` is the peer's table of SILL__SLOTS
+ * words, mapped as long as the arena lives. */
+int sill__arena_create(struct sill__arena **out, const sill_policy *policy, int kind,
                        const _Atomic uint32_t *released);
 /* Unmaps everything. Blocks are gone. NULL is fine. */
 void sill__arena_destroy(struct sill__arena *arena);
@@ -48,6 +50,7 @@ void sill__arena_give_back(struct sill__arena *arena, const struct sill__block *
 /* Segments that the peer must be told of: NULL when it knows the block's segment. */
 const sill_region *sill__arena_unannounced(const struct sill__arena *arena, uint32_t segment);
 void sill__arena_announced(struct sill__arena *arena, uint32_t segment);
+void sill__arena_unannounce(struct sill__arena *arena, uint32_t segment);
 /* The number of a segment that was dropped and of which the peer must be told, once each; -1 if
  * there is none. Until it is told, the number is not used again. */
 int sill__arena_dropped(struct sill__arena *arena);

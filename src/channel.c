@@ -170,7 +170,7 @@ static bool channel_pending(struct sill__hub *hub)
 static int channel_wait(sill_channel *channel, bool (*done)(void *), int64_t deadline,
                         unsigned seen)
 {
-    const struct sill__until until = {done, channel, deadline, &channel->cancels, seen};
+    const struct sill__until until = {done, channel, deadline, &channel->cancels, seen, NULL};
     return sill__hub_wait(channel->hub, &until);
 }
 
@@ -199,7 +199,7 @@ int sill__channel_blank(sill_channel **out, size_t frame_max)
     sill_channel *channel = sill__alloc_zeroed(sizeof *channel);
     if (channel == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a channel.");
-    int status = sill__hub_create(&channel->hub);
+    int status = sill__hub_create(&channel->hub, 0);
     if (status != SILL_OK) {
         sill__free(channel);
         return status;

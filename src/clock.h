@@ -14,9 +14,12 @@
 /* Nanoseconds of a clock that never goes back and runs on during no suspension. */
 int64_t sill__now_ns(void);
 
-/* The deadline of a timeout: SILL__FOREVER for a negative one. Inline: in the portable part. */
+/* The deadline of a timeout: SILL__FOREVER for a negative one, 0, which has passed long ago, for
+ * 0. Inline: in the portable part. */
 static inline int64_t sill__deadline(int timeout_ms)
 {
+    if (timeout_ms == 0)
+        return 0;
     return timeout_ms < 0 ? SILL__FOREVER : sill__now_ns() + (int64_t)timeout_ms * 1000000;
 }
 

@@ -13,13 +13,14 @@
  */
 #include "hub.h"
 
+#include "facts.h"
 #include "memory.h"
 #include "process.h"
 #include "status.h"
 
 #define EVENTS_AT_ONCE 64
 
-int sill__hub_create(struct sill__hub **out)
+int sill__hub_create(struct sill__hub **out, uint64_t spin_ns)
 {
     struct sill__hub *hub = sill__alloc_zeroed(sizeof *hub);
     if (hub == NULL)
@@ -34,6 +35,9 @@ int sill__hub_create(struct sill__hub **out)
     if (rc != 0)
         goto fail_cond;
     hub->alarm = SILL__FOREVER;
+    /* with one core, whoever is waited for cannot run while we look */
+    hub->spin_ns = sill__usable_cores() > 1 ? (int64_t)spin_ns : 0;
+    hub->spin_now = hub->spin_ns;
     hub->generation = sill__fork_generation();
     atomic_init(&hub->references, 1);
     *out = hub;
@@ -57,7 +61,7 @@ static void free_graves(struct sill__hub *hub)
 {
     for (struct sill__source *source; (source = hub->graves) != NULL;) {
         hub->graves = source->next;
-        sill__free(source);
+        source->bury(source);
     }
 }
 
@@ -68,6 +72,7 @@ void sill__hub_unref(struct sill__hub *hub)
         return;
     free_graves(hub);
     sill__wait_destroy(hub->wait);
+    sill__free(hub->words);
     if (sill__hub_is_ours(hub)) { /* a lock that a thread of the parent held stays held for ever */
         sill__cond_destroy(&hub->cond);
         sill__mutex_destroy(&hub->lock);
@@ -85,13 +90,15 @@ void sill__hub_enter(struct sill__hub *hub)
     sill__lock(&hub->lock);
 }
 
-/* Before the lock is released: whoever polls must see what this thread has taken in. */
+/* Before the lock is released: whoever polls must see what this thread has taken in, and hears of
+ * what lies in memory by the bell alone. */
 static void tell_pollable(struct sill__hub *hub)
 {
     if (!hub->pollable)
         return;
     hub->timed = sill__wait_alarm(hub->wait, hub->alarm);
-    sill__wait_pending(hub->wait, hub->first != NULL || hub->pending(hub));
+    sill__wait_pending(hub->wait, hub->first != NULL || hub->pending(hub) ||
+                                      !sill__hub_go_cold(hub, NULL));
 }
 
 void sill__hub_leave(struct sill__hub *hub)
@@ -142,13 +149,15 @@ static void take_out(struct sill__hub *hub, struct sill__source *source)
 void sill__hub_forget(struct sill__hub *hub, struct sill__source *source)
 {
     take_out(hub, source);
+    sill__hub_cool(hub, source);
+    sill__hub_unhold(hub, source);
     source->gone = true;
 }
 
 void sill__hub_bury(struct sill__hub *hub, struct sill__source *source)
 {
     if (!hub->led) {
-        sill__free(source);
+        source->bury(source);
         return;
     }
     source->next = hub->graves;
@@ -157,7 +166,9 @@ void sill__hub_bury(struct sill__hub *hub, struct sill__source *source)
 
 void sill__hub_changed(struct sill__hub *hub)
 {
-    if (hub->waiting > 0)
+    if (hub->led)
+        atomic_store_explicit(&hub->poked, true, memory_order_relaxed);
+    if (hub->followers > 0)
         sill__cond_broadcast(&hub->cond);
 }
 
@@ -178,29 +189,65 @@ static void take_turn(struct sill__hub *hub)
     }
 }
 
-/* Sleeps in the wait set until the deadline or the alarm, and notes what is reported. */
-static int lead(struct sill__hub *hub, int64_t deadline)
+/* Asks the wait set, for as long as `until`, and notes what is reported. The lock is released
+ * meanwhile. */
+static int ask(struct sill__hub *hub, int64_t until)
 {
     struct sill__event events[EVENTS_AT_ONCE];
     size_t count = 0;
-    hub->led = true;
     hub->fresh = true;
-    int64_t until = hub->first != NULL ? 0 : sill__earlier(deadline, hub->alarm);
-    tell_pollable(hub);
     sill__unlock(&hub->lock);
     int rc = sill__wait_for(hub->wait, until, events, EVENTS_AT_ONCE, &count);
     sill__lock(&hub->lock);
-    hub->led = false;
     for (size_t i = 0; rc == 0 && i < count; i++)
         sill__hub_ready(hub, events[i].key, events[i].events);
-    free_graves(hub);
-    sill__hub_changed(hub);
-    if (hub->alarm != SILL__FOREVER && hub->alarm <= sill__now_ns())
-        hub->on_alarm(hub);
     return rc == SILL_TIMEOUT ? 0 : rc;
 }
 
-static int wait_step(struct sill__hub *hub, const struct sill__until *until, bool *looked)
+/* Looks at what is hot, asks the wait set, sleeps: whatever is due. */
+static int lead(struct sill__hub *hub, const struct sill__until *until,
+                struct sill__patience *patience)
+{
+    int rc = 0;
+    hub->led = true;
+    enum sill__spun spun =
+        hub->first != NULL ? SILL__SPUN_ASK : sill__hub_spin(hub, until, patience);
+    if (spun == SILL__SPUN_OUT && !sill__hub_go_cold(hub, until))
+        spun = SILL__SPUN_FOUND;
+    if (spun == SILL__SPUN_OUT) {
+        tell_pollable(hub);
+        rc = ask(hub, sill__earlier(until->deadline, hub->alarm));
+        if (patience->over && hub->first != NULL)
+            sill__hub_slept(hub, patience->since);
+    } else if (spun == SILL__SPUN_ASK) {
+        rc = ask(hub, 0);
+    } else {
+        sill__hub_look(hub);
+    }
+    hub->led = false;
+    free_graves(hub);
+    sill__hub_changed(hub);
+    if (hub->alarm != SILL__FOREVER && spun != SILL__SPUN_FOUND && hub->alarm <= sill__now_ns())
+        hub->on_alarm(hub);
+    return rc;
+}
+
+/* Somebody else leads: sleeps until it has news. */
+static int follow(struct sill__hub *hub, const struct sill__until *until)
+{
+    if (until->arm != NULL && sill__hub_arm(hub, until))
+        return 0;
+    tell_pollable(hub);
+    hub->followers++;
+    bool woken = sill__cond_wait(&hub->cond, &hub->lock, until->deadline);
+    hub->followers--;
+    if (woken)
+        return SILL_AGAIN;
+    return until->done(until->arg) ? 0 : SILL_TIMEOUT;
+}
+
+static int wait_step(struct sill__hub *hub, const struct sill__until *until, bool *looked,
+                     struct sill__patience *patience)
 {
     if (until->done(until->arg))
         return 0;
@@ -209,12 +256,8 @@ static int wait_step(struct sill__hub *hub, const struct sill__until *until, boo
         until->cancels->told = asked;
         return sill__fail(SILL_CANCELED, "the waiting call was canceled");
     }
-    if (hub->led) {
-        tell_pollable(hub);
-        if (sill__cond_wait(&hub->cond, &hub->lock, until->deadline))
-            return SILL_AGAIN;
-        return until->done(until->arg) ? 0 : SILL_TIMEOUT;
-    }
+    if (hub->led)
+        return follow(hub, until);
     if (hub->first != NULL && hub->fresh) {
         take_turn(hub);
         sill__hub_changed(hub);
@@ -226,18 +269,39 @@ static int wait_step(struct sill__hub *hub, const struct sill__until *until, boo
     if (*looked && until->deadline != SILL__FOREVER && until->deadline <= sill__now_ns())
         return SILL_TIMEOUT;
     *looked = true;
-    int rc = lead(hub, until->deadline);
+    int rc = lead(hub, until, patience);
     return rc == 0 ? SILL_AGAIN : rc;
+}
+
+/* A stream of messages in memory must not keep what comes by the wait set from being seen. */
+static int ask_in_between(struct sill__hub *hub)
+{
+    hub->led = true;
+    int rc = ask(hub, 0);
+    hub->led = false;
+    free_graves(hub);
+    sill__hub_cool_idle(hub, hub->asked);
+    if (hub->first != NULL)
+        take_turn(hub);
+    sill__hub_changed(hub);
+    return rc;
 }
 
 int sill__hub_wait(struct sill__hub *hub, const struct sill__until *until)
 {
     bool looked = false;
-    int rc;
+    struct sill__patience patience = {0};
+    int rc = 0;
+    if (hub->held != NULL)
+        sill__hub_ring_held(hub);
     hub->waiting++;
-    do
-        rc = wait_step(hub, until, &looked);
-    while (rc == SILL_AGAIN);
+    if (hub->hot != NULL && !hub->led && sill__hub_overdue(hub))
+        rc = ask_in_between(hub);
+    if (rc == 0) {
+        do
+            rc = wait_step(hub, until, &looked, &patience);
+        while (rc == SILL_AGAIN);
+    }
     hub->waiting--;
     if (!hub->led)
         sill__hub_changed(hub); /* somebody else must lead now */
@@ -247,6 +311,7 @@ int sill__hub_wait(struct sill__hub *hub, const struct sill__until *until)
 void sill__hub_cancel(struct sill__hub *hub, struct sill__cancels *cancels)
 {
     atomic_fetch_add(&cancels->asked, 1);
+    atomic_store_explicit(&hub->poked, true, memory_order_relaxed);
     sill__wait_wake(hub->wait);
 }
 

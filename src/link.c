@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "barrier.h"
 #include "memory.h"
 #include "process.h"
 #include "status.h"
@@ -16,6 +17,12 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     struct sill__stream_user user = sill__link_reader;
     user.arg = link;
     link->source.work = sill__link_work;
+    link->source.bury = sill__port_bury;
+    link->source.looks = sill__link_looks;
+    link->source.arm = sill__link_arm;
+    link->source.ring = sill__link_ring_held;
+    for (unsigned i = 0; i < SILL__LANES; i++)
+        link->lanes[i].link = link;
     link->hub = hub;
     link->port = port;
     link->state = SILL__LINK_SILENT;
@@ -23,6 +30,7 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     link->channel = conn->ops->name;
     link->policy = *policy;
     link->require_mapped = options->require_mapped != 0;
+    link->region_kind = options->region;
     link->message_max = options->message_max;
     link->queue_max = options->queue_max;
     link->reply_timeout_ms = options->reply_timeout_ms;
@@ -42,6 +50,21 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     return 0;
 }
 
+/* Messages of which the rest will not come. (Of a message in the ring it may be there already.) */
+static void drop_unfinished(struct sill__link *link)
+{
+    bool chunk = false;
+    for (unsigned i = 0; i < SILL__LANES; i++) {
+        struct sill__lane *lane = &link->lanes[i];
+        chunk = chunk || link->incoming == lane->chunked;
+        sill__received_free(lane->chunked);
+        lane->chunked = NULL;
+    }
+    if (!chunk)
+        sill__received_free(link->incoming);
+    link->incoming = NULL;
+}
+
 void sill__link_end(struct sill__link *link, int why)
 {
     if (link->state == SILL__LINK_ENDED)
@@ -50,6 +73,8 @@ void sill__link_end(struct sill__link *link, int why)
         why = SILL_CLOSED;
     sill_port *port = link->port;
     sill__port_ref(port); /* a server forgets a port that nobody knows of as soon as it ends */
+    sill__link_close_rings(link, link->state == SILL__LINK_OPEN &&
+                                     (why == SILL_CLOSED || why == SILL_DIED));
     link->state = SILL__LINK_ENDED;
     link->end = why;
     const sill_error *error = sill_last_error();
@@ -58,28 +83,31 @@ void sill__link_end(struct sill__link *link, int why)
              told ? error->message : sill_status_text(why)); /* for other threads to pass on */
     sill__stream_shut(&link->stream);
     sill__hub_forget(link->hub, &link->source);
-    if (link->incoming != link->partial)
-        sill__received_free(link->incoming);
-    sill__received_free(link->partial);
-    link->incoming = link->partial = NULL;
+    drop_unfinished(link);
     sill__port_ready(port);
     sill__hub_changed(link->hub);
     sill__port_unref(port);
 }
 
-void sill__link_free(struct sill__link *link)
+static void free_row(struct sill__row *row)
 {
-    for (struct sill__received *r; (r = link->first) != NULL;) {
-        link->first = r->next;
+    for (struct sill__received *r; (r = row->first) != NULL;) {
+        row->first = r->next;
         sill__received_free(r);
     }
-    sill__received_free(link->greeting);
-    for (struct sill__loan *loan; (loan = link->loans) != NULL;) {
-        link->loans = loan->next;
-        if (!loan->mapped)
-            sill__free(loan->data);
-        sill__free(loan);
+}
+
+void sill__link_free(struct sill__link *link)
+{
+    for (unsigned i = 0; i < SILL__LANES; i++) {
+        struct sill__lane *lane = &link->lanes[i];
+        free_row(&lane->parked);
+        free_row(&lane->ready);
+        sill__received_free(lane->partial);
+        sill__ring_in_free(&lane->in);
     }
+    sill__received_free(link->greeting);
+    sill__link_free_loans(link);
     for (unsigned i = 0; i < SILL__SEGMENTS_LIMIT; i++)
         if (link->peer_segments[i] != NULL)
             sill__peer_segment_unref(link->peer_segments[i]);
@@ -118,17 +146,20 @@ void sill__link_abandon(struct sill__link *link)
 
 /* ---- handshake ---- */
 
-/* Makes the region with our control words. Without it the link works, over the channel alone. */
+/* Makes the region with our control words and rings. Without it the link works, over the channel
+ * alone. */
 static int make_own_words(struct sill__link *link)
 {
     if (link->policy.path == SILL_PATH_CHANNEL && !link->require_mapped)
         return 0;
     sill_region *region = NULL;
-    int rc = sill_region_create(&region, NULL, sizeof *link->own, NULL);
-    if (rc != 0)
-        return link->require_mapped ? rc : 0;
+    sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.kind = link->region_kind;
+    size_t size = sizeof *link->own + (size_t)link->policy.ring_size;
+    int rc = sill_region_create(&region, NULL, size, &options);
     sill_handle handle;
-    rc = sill_region_handle(region, &handle);
+    if (rc == 0)
+        rc = sill_region_handle(region, &handle);
     if (rc != 0) {
         sill_region_close(region);
         return link->require_mapped ? rc : 0;
@@ -136,6 +167,7 @@ static int make_own_words(struct sill__link *link)
     link->own_region = region;
     link->own = sill_region_data(region);
     link->own->slots = SILL__SLOTS;
+    link->own->ring_size = (uint32_t)link->policy.ring_size;
     return 0;
 }
 
@@ -149,7 +181,9 @@ static int send_greeting(struct sill__link *link, uint8_t type, uint16_t version
         .magic = SILL__HELLO_MAGIC,
         .version = version,
         .oldest = type == SILL__FRAME_HELLO ? SILL__WIRE_OLDEST : version,
-        .features = link->own != NULL ? SILL__FEATURE_MAP : 0,
+        .features = (link->own != NULL ? SILL__FEATURE_MAP : 0U) |
+                    (sill__barrier_register() ? SILL__FEATURE_BARRIER : 0U),
+        .ring_size = link->own != NULL ? (uint32_t)link->policy.ring_size : 0,
         .message_max = link->message_max,
     };
     memcpy(body, &hello, sizeof hello);
@@ -180,6 +214,7 @@ int sill__link_hello(struct sill__link *link, const void *data, size_t size, int
 int sill__link_welcome(struct sill__link *link, const void *data, size_t size, int64_t deadline)
 {
     link->state = SILL__LINK_OPEN; /* what the client sends after it has the WELCOME is welcome */
+    sill__hub_heat(link->hub, &link->source);
     int rc = send_greeting(link, SILL__FRAME_WELCOME, SILL__WIRE_VERSION, data, size, deadline);
     if (rc == 0)
         SILL__STEP(accept_welcome);
@@ -197,13 +232,13 @@ void sill__link_refuse(struct sill__link *link, int status, const void *data, si
     sill__link_end(link, SILL_CLOSED);
 }
 
-/* Maps the peer's control words. PROTOCOL if they are not what they must be; other failures only
- * mean that nothing can be mapped. */
-static int map_peer_words(struct sill__link *link, sill_handle handle)
+/* Maps the peer's control words and rings. PROTOCOL if they are not what they must be; other
+ * failures only mean that nothing can be mapped. */
+static int map_peer_words(struct sill__link *link, uint32_t ring_size, sill_handle handle)
 {
     sill_region_options options = SILL_REGION_OPTIONS_INIT;
     options.read_only = 1;
-    options.size = sizeof(struct sill__control);
+    options.size = sizeof(struct sill__control) + ring_size;
     int rc = sill_region_open_handle(&link->peer_region, handle, &options);
     if (rc == SILL_NO_MEMORY || rc == SILL_LIMIT || rc == SILL_OS || rc == SILL_UNSUPPORTED)
         return link->require_mapped ? rc : 0;
@@ -218,6 +253,7 @@ static int map_peer_words(struct sill__link *link, sill_handle handle)
                           (unsigned long)slots, SILL__SLOTS);
     link->peer_words = words;
     link->can |= SILL_CAN_MAP;
+    sill__link_rings(link, link->policy.ring_size, ring_size);
     int kind = sill_region_kind_of(link->peer_region);
     link->trusted_peer = (sill_region_capabilities(kind) & SILL_REGION_SEALED) == 0;
     return 0;
@@ -229,13 +265,15 @@ int sill__link_learn(struct sill__link *link, const struct sill__hello *hello, s
     bool maps = (hello->features & SILL__FEATURE_MAP) != 0;
     if (maps != (handle != SILL_NO_HANDLE))
         return sill__fail(SILL_PROTOCOL, "the peer's greeting contradicts itself");
+    link->lazy = (hello->features & SILL__FEATURE_BARRIER) != 0 && sill__barrier_register();
+    link->hub->lazy = link->hub->lazy || link->lazy;
     if (link->own == NULL && link->state == SILL__LINK_SILENT && maps) {
         int rc = make_own_words(link);
         if (rc != 0)
             return rc;
     }
     if (maps && link->own != NULL)
-        return map_peer_words(link, handle);
+        return map_peer_words(link, hello->ring_size, handle);
     if (link->require_mapped)
         return sill__fail(SILL_UNSUPPORTED, "the peer cannot share memory, and it is required");
     return 0;

@@ -1,9 +1,16 @@
 /* link.h - one end of a connection: the handshake, messages out, messages in, the end.
  *
  * A link is what a sill_port is made of. link.c keeps its life (creation, handshake, end),
- * link_send.c the way out, link_receive.c the way in, received.c the messages that were received.
+ * link_send.c the way out, link_blocks.c mapped blocks and loans, link_receive.c what comes by the
+ * channel, link_ring.c what comes by the rings, received.c the messages that were received.
  * Everything here runs with the lock of the link's hub held unless it says otherwise; waiting
  * releases it.
+ *
+ * With shared memory every message has a place in one of the peer's two rings (lanes: plain and
+ * urgent), and their order there is the order in which messages are handed out: records hold small
+ * messages, describe mapped blocks, or say that the next message that came whole by the channel is
+ * meant. Only replies that come by the channel have no place: their calls wait for them. Without
+ * shared memory the channel's order is all.
  *
  * Life: client   GREETING (HELLO sent) -> OPEN -> ENDED
  *       server   SILENT (nothing heard) -> DECIDING (SILL_CONNECT queued or handed out)
@@ -11,8 +18,8 @@
  * ENDED keeps `end`, why, and closes the channel at once; what was received before stays to be
  * handed out, and mappings stay while messages point into them.
  *
- * Shared words: own->want_space and own->released are written by this side only; peer->... are
- * read only, once each, atomically.
+ * Shared words: those of `own` are written by this side only; those of `peer_words` are read only,
+ * once each, atomically.
  */
 #ifndef SILL__LINK_H
 #define SILL__LINK_H
@@ -21,6 +28,7 @@
 
 #include "arena.h"
 #include "hub.h"
+#include "ring.h"
 #include "stream.h"
 #include "wire.h"
 
@@ -36,7 +44,8 @@ enum sill__link_state {
 struct sill__peer_segment {
     sill_region *region;
     uint64_t size;
-    unsigned users; /* the link's table, and messages in place */
+    uint32_t serial; /* as announced */
+    unsigned users;  /* the link's table, and messages in place */
 };
 
 /* A message that was received, or one that is coming. One heap block; small bytes lie behind it. */
@@ -57,9 +66,44 @@ struct sill__received {
     const void *data;    /* where the bytes are */
     struct sill__peer_segment *segment; /* mapped: in use until release */
     uint32_t slot, generation;
+    bool urgent;
+    bool retracted; /* its caller has given up */
     sill_handle handles[SILL_HANDLES_MAX];
     unsigned handle_count;
     unsigned char bytes[]; /* private bytes of a small message */
+};
+
+/* Received messages in a row. */
+struct sill__row {
+    struct sill__received *first, *last;
+};
+
+/* A message that is read in place in a ring. In the user's sill_message it is `internal`, the lane's
+ * address plus 1, and `internal_word`, the record's serial number. */
+struct sill__in_ring {
+    int type;
+    bool refused;
+    uint64_t id;
+    const void *data;
+    size_t size;
+    uint32_t serial;
+    struct sill__lane *lane; /* NULL: there is no message */
+};
+#define SILL__NO_SERIAL (UINT64_C(1) << 32) /* the record was released already */
+
+/* One lane of a link, both ways. */
+struct sill__lane {
+    struct sill__link *link;
+    struct sill__ring_out out;
+    struct sill__ring_in in;
+    uint32_t limit;                /* once the link has ended: where reading ends */
+    bool blocked; /* the next record cannot be dealt with until the channel has said more, or the
+                     queue is shorter */
+    bool large;                    /* a thread sends a message of several pieces */
+    struct sill__received *partial; /* a message of several records of which more is to come */
+    struct sill__received *chunked; /* the same of frames */
+    struct sill__row parked;       /* came whole by the channel, and wait for their record */
+    struct sill__row ready;        /* to be handed out, before what is in the ring */
 };
 
 /* A call that waits for its reply: lives on the caller's stack, in the link's list. */
@@ -67,6 +111,7 @@ struct sill__call {
     struct sill__call *next;
     uint64_t id;
     struct sill__received *reply;
+    struct sill__in_ring in_place; /* or this, if it has a lane */
 };
 
 /* A loan: a block that the caller fills, or private memory where no block could be had. */
@@ -95,6 +140,7 @@ struct sill__link {
     sill_policy policy;
     unsigned can; /* enum sill_policy_can */
     bool require_mapped;
+    int region_kind; /* of what this side shares: enum sill_region_kind */
     bool trusted_peer;
     uint64_t message_max, peer_message_max, queue_max;
     int reply_timeout_ms;
@@ -106,29 +152,31 @@ struct sill__link {
     /* out */
     bool writable; /* false after an AGAIN until the wait set says otherwise */
     bool busy;     /* a thread writes a frame, perhaps asleep in the middle */
-    bool large;    /* a thread sends a message of several frames */
     uint64_t last_id;
     struct sill__arena *arena; /* made with the first mapped message */
     sill_region *own_region;
     struct sill__control *own;         /* in own_region; NULL: no shared memory */
     sill_region *peer_region;
     const struct sill__control *peer_words; /* read-only mapping; NULL: none */
-    uint32_t want;   /* the last value given to own->want_space */
+    struct sill__lane lanes[SILL__LANES];   /* their rings: only with own and peer_words */
+    bool lazy;           /* both sides can have barriers made: barrier.h */
+    uint32_t want;       /* the last value given to own->want that was not 0 */
+    uint32_t want_space; /* the same of own->want_space */
     unsigned space_waiters;
-    uint32_t bells;  /* counts occasions on which blocks may have come back */
-    struct sill__loan *loans;
+    struct sill__loan *loans, *spare_loan;
+    unsigned spare_loans;
 
     /* in */
     struct sill__received *incoming;  /* what the frame that is coming belongs to */
-    struct sill__received *partial;   /* a message of several frames of which more is to come */
     struct sill__descriptor descriptor;
-    struct sill__received *first, *last; /* received, to be handed out */
-    uint64_t queued;                     /* private bytes in that queue */
-    unsigned queued_handles;
-    bool stalled;                        /* not reading: the queue is full */
+    uint64_t queued;         /* private bytes that are ready or parked */
+    unsigned queued_handles; /* and handles */
+    bool stalled;            /* not reading: that is too much */
+    bool reading;            /* a thread is in the stream */
     int doomed; /* a status that the next work ends the link with, or 0 */
     struct sill__call *calls;
-    uint32_t rung; /* the last value of the peer's want_space for which a bell was sent */
+    uint32_t rung;       /* the last value of the peer's want for which a bell was sent */
+    uint32_t rung_space; /* and of its want_space */
     struct sill__peer_segment *peer_segments[SILL__SEGMENTS_LIMIT];
 
     /* handshake */
@@ -145,7 +193,8 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
 void sill__link_end(struct sill__link *link, int why);
 /* Fails with the status and the sentence of a link's end. */
 int sill__link_ended(const struct sill__link *link);
-/* Frees everything that the link still holds. It has ended, and nobody refers to it any more. */
+/* Frees everything that the link still holds. It has ended, and nobody refers to it any more; no
+ * leader looks at its rings. */
 void sill__link_free(struct sill__link *link);
 /* Closes in order: sends CLOSE, waits at most `linger_ns` for the channel to take it, ends. */
 void sill__link_close(struct sill__link *link, int64_t linger_ns);
@@ -170,12 +219,23 @@ struct sill__outgoing {
     size_t size;
     const sill_send_options *options; /* may be NULL */
     bool refused;
-    int64_t deadline;
-    unsigned seen; /* link->cancels.told when the call began */
+    int timeout_ms;
+    int64_t deadline; /* 0: not asked for yet, since the clock takes as long as a message */
+    unsigned seen;    /* link->cancels.told when the call began */
+    struct sill__lane *lane; /* set by sending: where its record is, NULL if it has none */
+    uint32_t position;
 };
+static inline int64_t sill__out_deadline(struct sill__outgoing *out)
+{
+    if (out->deadline == 0)
+        out->deadline = sill__deadline(out->timeout_ms);
+    return out->deadline;
+}
 /* Sends: 0 when all of it is with the OS or in shared memory. TIMEOUT: the peer will not see it.
  * `out->options` NULL: none. A loan that was sent is gone. */
-int sill__link_send(struct sill__link *link, const struct sill__outgoing *out);
+int sill__link_send(struct sill__link *link, struct sill__outgoing *out);
+/* Its caller has given up: the request need not be handed out any more. */
+void sill__link_retract(struct sill__link *link, const struct sill__outgoing *out);
 /* A loan of `size` bytes. */
 int sill__link_lend(struct sill__link *link, size_t size, int64_t deadline, void **block);
 int sill__link_unlend(struct sill__link *link, const void *block);
@@ -190,11 +250,90 @@ int sill__link_write(struct sill__link *link, const struct sill__frame *head, co
 void sill__link_control(struct sill__link *link, const struct sill__frame *head, const void *body,
                         size_t size);
 
+/* Waits until `attempt` says something else than AGAIN, and returns that. The peer is told that
+ * room is waited for. */
+int sill__link_wait_room(struct sill__link *link, int (*attempt)(void *arg), void *arg,
+                         int64_t deadline, unsigned seen);
+
+/* ---- link_blocks.c ---- */
+
+int sill__link_send_mapped(struct sill__link *link, struct sill__outgoing *out);
+/* A block of `size` bytes filled with `data`, whose segment the peer knows. Statuses as
+ * sill__arena_take but for AGAIN, or sill__link_write. */
+int sill__link_fill_block(struct sill__link *link, struct sill__outgoing *out,
+                          const void *data, uint64_t size, struct sill__block *block);
+void sill__link_give_back(struct sill__link *link, const struct sill__block *block);
+/* Tells the peer of the block's segment, if it does not know it. (link_send.c) */
+int sill__link_announce(struct sill__link *link, struct sill__outgoing *out,
+                        const struct sill__block *block);
+/* Sends what describes the block, by the ring, or with handles by the channel. `flags`: LOANED,
+ * REFUSED. `more`: the next piece of a message that has begun. (link_send.c) */
+int sill__link_describe(struct sill__link *link, struct sill__outgoing *out,
+                        const struct sill__block *block, uint64_t size, unsigned flags, bool more);
+/* Announces and describes a block that holds all of the message, which is then sent. `flags`:
+ * LOANED. On failure the block stays the caller's. */
+int sill__link_send_block(struct sill__link *link, struct sill__outgoing *out,
+                          const struct sill__block *block, unsigned flags);
+/* The loan that begins at `data`, or NULL; and its end, once the block is somebody else's. */
+struct sill__loan *sill__link_loan_of(struct sill__link *link, const void *data);
+void sill__link_forget_loan(struct sill__link *link, struct sill__loan *loan);
+void sill__link_free_loans(struct sill__link *link);
+/* Whether a block could not be had for a reason that the channel can make up for. */
+bool sill__link_no_memory(int rc);
+
+/* ---- link_receive.c ---- */
+
 /* Reads what has come; the source's work. */
 unsigned sill__link_work(struct sill__source *source, unsigned events);
 extern const struct sill__stream_user sill__link_reader; /* `arg` is to be set to the link */
-/* Takes the first received message out of the queue; NULL if there is none. */
-struct sill__received *sill__link_next(struct sill__link *link);
+/* What frames and records do alike: finds the block's bytes and marks it as in use by `r`.
+ * AGAIN: its segment is not known yet. */
+int sill__link_block(struct sill__link *link, struct sill__received *r,
+                     const struct sill__descriptor *d, const unsigned char **bytes);
+/* The bytes of a block are all of `r`, or a piece that is copied to the end of what it has. */
+int sill__link_described(struct sill__link *link, struct sill__received *r,
+                         const struct sill__descriptor *d, bool loaned);
+void sill__link_tell_progress(struct sill__link *link, const struct sill__received *r);
+void sill__link_count_received(struct sill__link *link, const struct sill__received *r);
+/* Gives a reply to the call that waits for it, or drops it. */
+void sill__link_give_reply(struct sill__link *link, struct sill__received *r);
+/* The call that waits for this reply, taken out of the list; NULL: none does. */
+struct sill__call *sill__link_call_of(struct sill__link *link, uint64_t id);
+void sill__link_append(struct sill__link *link, struct sill__row *row, struct sill__received *r);
+struct sill__received *sill__link_take_first(struct sill__link *link, struct sill__row *row);
+
+/* ---- link_ring.c ---- */
+
+/* Makes the rings ready to use: both sides' regions are mapped. */
+void sill__link_rings(struct sill__link *link, uint64_t own_size, uint64_t peer_size);
+/* Hands out the next message, if there is one: true. A record that cannot be ends the link. */
+bool sill__link_next(struct sill__link *link, sill_message *message);
+/* Goes through the rings for replies; what else comes first is put aside. */
+void sill__link_pump(struct sill__link *link);
+/* Whether something is there that may be a message. A record that is blocked counts for nothing. */
+bool sill__link_has(struct sill__link *link);
+/* The link ends: what the rings hold by then can still be read, if `readable`. */
+void sill__link_close_rings(struct sill__link *link, bool readable);
+/* What blocked the rings may have gone. */
+void sill__link_unblock(struct sill__link *link);
+/* After publishing: rings if the peer sleeps. */
+void sill__link_ring(struct sill__link *link);
+/* After releasing: rings if the peer waits for room. */
+void sill__link_ring_space(struct sill__link *link);
+/* The user is done with a record. */
+void sill__link_release_record(struct sill__lane *lane, uint64_t serial);
+/* Hands a message in place to the user. */
+void sill__in_ring_hand(const struct sill__in_ring *in, sill_message *message);
+/* The lane of a message in place; NULL: it is none. */
+static inline struct sill__lane *sill__lane_of(const sill_message *message)
+{
+    uintptr_t internal = (uintptr_t)message->internal;
+    return (internal & 1) != 0 ? (struct sill__lane *)(internal - 1) : NULL;
+}
+/* Of the link's source (hub.h). */
+unsigned sill__link_looks(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS]);
+void sill__link_arm(struct sill__source *source, bool on);
+void sill__link_ring_held(struct sill__source *source);
 
 /* ---- received.c ---- */
 
@@ -214,7 +353,7 @@ void sill__peer_segment_unref(struct sill__peer_segment *segment);
 /* ---- port.c ---- */
 
 struct sill_port {
-    struct sill__link link; /* first: sill__hub_bury frees the port by its source */
+    struct sill__link link; /* first: the port is buried by its source */
     sill_server *server;    /* NULL: a client's port */
     unsigned references;    /* under the hub's lock: the owner, and each received message */
     bool open;              /* the owner's reference */
@@ -229,6 +368,8 @@ struct sill_port {
 };
 
 void sill__port_ref(sill_port *port);
+/* Frees a port by its source. */
+void sill__port_bury(struct sill__source *source);
 /* The last reference frees the port and its link, and drops its reference to the hub; so whoever
  * calls this holds another reference to the hub until it has released the lock. */
 void sill__port_unref(sill_port *port);
@@ -250,6 +391,12 @@ int sill__check_send(const void *data, size_t size, const sill_send_options *opt
 /* What the link has to hand out has changed, or it has ended: a server puts its port into line, or
  * takes it out. */
 void sill__port_ready(sill_port *port);
+
+/* ---- message.c ---- */
+
+/* sill_release with the lock of `hub` held, which is released and taken again if the message is of
+ * another. */
+void sill__message_release(struct sill__hub *hub, sill_message *message);
 
 /* ---- server.c ---- */
 

@@ -1,4 +1,7 @@
-/* link_receive.c - the way in: frames become messages, segments, bells.
+/* link_receive.c - the way in by the channel: frames become messages, segments, bells.
+ *
+ * With rings, a request or datagram that came whole is parked until its record is met; without,
+ * and for replies, it is handed out as it comes.
  *
  * Everything that a peer says is checked here or in wire.c, on a private copy, before it is
  * believed; a violation is PROTOCOL and ends the link. The functions below never free the link
@@ -35,6 +38,12 @@ static int begin_greeting(struct sill__link *link, const struct sill__frame *hea
     return *body != NULL ? 0 : SILL_NO_MEMORY;
 }
 
+static struct sill__lane *lane_of(struct sill__link *link, const struct sill__frame *head)
+{
+    return &link->lanes[(head->flags & SILL__FRAME_URGENT) != 0 ? SILL__LANE_URGENT
+                                                                : SILL__LANE_PLAIN];
+}
+
 static int begin_message(struct sill__link *link, const struct sill__frame *head, void **body)
 {
     bool described = (head->flags & SILL__FRAME_DESCRIBED) != 0;
@@ -44,7 +53,7 @@ static int begin_message(struct sill__link *link, const struct sill__frame *head
                           (unsigned long long)head->total, (unsigned long long)link->message_max);
     if (!described && (head->size > head->total || (head->size == 0 && head->total != 0)))
         return sill__fail(SILL_PROTOCOL, "the peer sent a message that contradicts its size");
-    if (!described && head->size < head->total && link->partial != NULL)
+    if (!described && head->size < head->total && lane_of(link, head)->chunked != NULL)
         return out_of_place(head);
     if (head->kind == SILL_REPLY && head->id > link->last_id)
         return sill__fail(SILL_PROTOCOL, "the peer answered a request that was never made");
@@ -53,6 +62,7 @@ static int begin_message(struct sill__link *link, const struct sill__frame *head
         return SILL_NO_MEMORY;
     r->id = head->id;
     r->refused = (head->flags & SILL__FRAME_REFUSED) != 0;
+    r->urgent = (head->flags & SILL__FRAME_URGENT) != 0;
     link->incoming = r;
     if (described)
         *body = &link->descriptor;
@@ -63,7 +73,7 @@ static int begin_message(struct sill__link *link, const struct sill__frame *head
 
 static int begin_more(struct sill__link *link, const struct sill__frame *head, void **body)
 {
-    struct sill__received *r = link->partial;
+    struct sill__received *r = lane_of(link, head)->chunked;
     if (r == NULL)
         return out_of_place(head);
     link->incoming = r;
@@ -130,11 +140,12 @@ static int end_hello(struct sill__link *link, const sill_handle *handles, unsign
     link->incoming = NULL;
     if (r->type == SILL_CONNECT) {
         link->state = SILL__LINK_DECIDING;
-        link->first = link->last = r;
+        link->lanes[SILL__LANE_PLAIN].ready = (struct sill__row){r, r};
         sill__port_ready(link->port);
     } else {
         link->state = SILL__LINK_OPEN;
         link->greeting = r;
+        sill__hub_heat(link->hub, &link->source);
     }
     sill__hub_changed(link->hub);
     return 0;
@@ -156,28 +167,28 @@ static uint64_t queue_cost(const struct sill__received *r)
     return r->segment == NULL ? r->size + sizeof *r : sizeof *r;
 }
 
-static void enqueue(struct sill__link *link, struct sill__received *r)
+void sill__link_append(struct sill__link *link, struct sill__row *row, struct sill__received *r)
 {
-    if (link->last != NULL)
-        link->last->next = r;
+    if (row->last != NULL)
+        row->last->next = r;
     else
-        link->first = r;
-    link->last = r;
+        row->first = r;
+    row->last = r;
     link->queued += queue_cost(r);
     link->queued_handles += r->handle_count;
     link->stalled = link->queued > link->queue_max || link->queued_handles > HANDLES_QUEUED;
 }
 
 /* `r` was taken out behind `before` (NULL: it was the first). Reads on if that makes room. */
-static void dequeue(struct sill__link *link, struct sill__received *before,
-                    struct sill__received *r)
+static void take_out(struct sill__link *link, struct sill__row *row, struct sill__received *before,
+                     struct sill__received *r)
 {
     if (before != NULL)
         before->next = r->next;
     else
-        link->first = r->next;
-    if (link->last == r)
-        link->last = before;
+        row->first = r->next;
+    if (row->last == r)
+        row->last = before;
     r->next = NULL;
     if (r->type != SILL_CONNECT)
         link->queued -= queue_cost(r);
@@ -186,54 +197,100 @@ static void dequeue(struct sill__link *link, struct sill__received *before,
         link->queued_handles > HANDLES_QUEUED / 2)
         return;
     link->stalled = false;
+    sill__link_unblock(link);
+    sill__hub_changed(link->hub);
     if (link->state != SILL__LINK_ENDED)
         sill__hub_ready(link->hub, &link->source, SILL__READABLE);
 }
 
-static void deliver(struct sill__link *link, struct sill__received *r)
+struct sill__received *sill__link_take_first(struct sill__link *link, struct sill__row *row)
+{
+    struct sill__received *r = row->first;
+    take_out(link, row, NULL, r);
+    return r;
+}
+
+/* ---- messages that are whole ---- */
+
+void sill__link_count_received(struct sill__link *link, const struct sill__received *r)
 {
     sill_path_count *count = &link->statistics.received[r->path];
     count->messages++;
     count->bytes += r->size;
     count->copies += r->copies;
-    sill__hub_changed(link->hub);
-    if (r->type == SILL_REPLY) {
-        struct sill__call **at = &link->calls;
-        while (*at != NULL && (*at)->id != r->id)
-            at = &(*at)->next;
-        if (*at != NULL) {
-            (*at)->reply = r;
-            *at = (*at)->next;
-        } else {
-            link->statistics.late_replies++;
-            sill__received_free(r);
-        }
-        return;
-    }
-    enqueue(link, r);
-    sill__port_ready(link->port);
 }
 
-/* The bytes of `r` that the descriptor tells of: read in place if it is all of them, copied out if
- * it is a piece. */
-static int end_described(struct sill__link *link, struct sill__received *r, bool loaned)
+struct sill__call *sill__link_call_of(struct sill__link *link, uint64_t id)
 {
-    const struct sill__descriptor *d = &link->descriptor;
+    struct sill__call **at = &link->calls;
+    while (*at != NULL && (*at)->id != id)
+        at = &(*at)->next;
+    struct sill__call *call = *at;
+    if (call != NULL)
+        *at = call->next;
+    return call;
+}
+
+void sill__link_give_reply(struct sill__link *link, struct sill__received *r)
+{
+    struct sill__call *call = sill__link_call_of(link, r->id);
+    sill__hub_changed(link->hub);
+    if (call != NULL) {
+        call->reply = r;
+    } else {
+        link->statistics.late_replies++;
+        sill__received_free(r);
+    }
+}
+
+/* A message that came whole by the channel. */
+static void deliver(struct sill__link *link, struct sill__received *r)
+{
+    bool rings = (link->can & SILL_CAN_INLINE) != 0;
+    struct sill__lane *lane = &link->lanes[r->urgent ? SILL__LANE_URGENT : SILL__LANE_PLAIN];
+    if (r->type == SILL_REPLY) {
+        sill__link_count_received(link, r);
+        sill__link_give_reply(link, r);
+    } else if (rings) {
+        sill__link_append(link, &lane->parked, r); /* counted when its record is met */
+    } else {
+        sill__link_count_received(link, r);
+        sill__link_append(link, &lane->ready, r);
+        sill__hub_changed(link->hub);
+        sill__port_ready(link->port);
+    }
+}
+
+/* ---- blocks ---- */
+
+int sill__link_block(struct sill__link *link, struct sill__received *r,
+                     const struct sill__descriptor *d, const unsigned char **bytes)
+{
     struct sill__peer_segment *segment =
         d->segment < SILL__SEGMENTS_LIMIT ? link->peer_segments[d->segment] : NULL;
-    if (segment == NULL || link->own == NULL)
+    if (d->segment >= SILL__SEGMENTS_LIMIT || link->own == NULL ||
+        (segment != NULL && (int32_t)(d->serial - segment->serial) < 0))
         return sill__fail(SILL_PROTOCOL, "the peer described a block in a segment that is not");
+    if (segment == NULL || segment->serial != d->serial)
+        return SILL_AGAIN;
     int rc = sill__descriptor_check(d, segment->size, r->size - r->have);
     if (rc != 0)
         return rc;
-    const unsigned char *bytes =
-        (const unsigned char *)sill_region_data(segment->region) + d->offset;
-    if (d->size < r->size && link->partial != NULL && link->partial != r)
-        return sill__fail(SILL_PROTOCOL, "the peer began a message inside another");
+    *bytes = (const unsigned char *)sill_region_data(segment->region) + d->offset;
     r->segment = segment;
     r->slot = d->slot;
     r->generation = d->generation;
     segment->users++;
+    return 0;
+}
+
+int sill__link_described(struct sill__link *link, struct sill__received *r,
+                         const struct sill__descriptor *d, bool loaned)
+{
+    const unsigned char *bytes;
+    int rc = sill__link_block(link, r, d, &bytes);
+    if (rc != 0)
+        return rc;
     if (d->size == r->size) {
         r->data = bytes;
         r->path = SILL_PATH_MAPPED;
@@ -251,7 +308,7 @@ static int end_described(struct sill__link *link, struct sill__received *r, bool
     return 0;
 }
 
-static void tell_progress(struct sill__link *link, const struct sill__received *r)
+void sill__link_tell_progress(struct sill__link *link, const struct sill__received *r)
 {
     if (link->progress == NULL)
         return;
@@ -259,12 +316,18 @@ static void tell_progress(struct sill__link *link, const struct sill__received *
     link->progress(link->progress_arg, &progress);
 }
 
-/* MESSAGE and MORE. */
+/* MESSAGE and MORE. (Pieces in blocks come by the ring alone: what is described here is whole.) */
 static int end_message(struct sill__link *link, const struct sill__frame *head)
 {
     struct sill__received *r = link->incoming;
+    struct sill__lane *lane = lane_of(link, head);
     if ((head->flags & SILL__FRAME_DESCRIBED) != 0) {
-        int rc = end_described(link, r, (head->flags & SILL__FRAME_LOANED) != 0);
+        int rc = link->descriptor.size == r->size
+                     ? sill__link_described(link, r, &link->descriptor,
+                                            (head->flags & SILL__FRAME_LOANED) != 0)
+                     : SILL_AGAIN;
+        if (rc == SILL_AGAIN)
+            rc = sill__fail(SILL_PROTOCOL, "the peer described a block in a segment that is not");
         if (rc != 0)
             return rc;
     } else {
@@ -272,22 +335,22 @@ static int end_message(struct sill__link *link, const struct sill__frame *head)
     }
     link->incoming = NULL;
     if (r->have < r->size) {
-        link->partial = r;
-        tell_progress(link, r);
+        lane->chunked = r;
+        sill__link_tell_progress(link, r);
         return 0;
     }
-    if (link->partial == r) {
-        link->partial = NULL;
-        tell_progress(link, r);
+    if (lane->chunked == r) {
+        lane->chunked = NULL;
+        sill__link_tell_progress(link, r);
     }
     deliver(link, r);
     return 0;
 }
 
-static void drop_partial(struct sill__link *link)
+static void drop_chunked(struct sill__lane *lane)
 {
-    sill__received_free(link->partial);
-    link->partial = NULL;
+    sill__received_free(lane->chunked);
+    lane->chunked = NULL;
 }
 
 static int end_segment(struct sill__link *link, const struct sill__frame *head, sill_handle handle)
@@ -310,6 +373,7 @@ static int end_segment(struct sill__link *link, const struct sill__frame *head, 
                    : sill__fail(SILL_PROTOCOL, "the peer's segment is not as it was announced");
     }
     segment->size = head->total;
+    segment->serial = (uint32_t)head->word;
     segment->users = 1;
     link->peer_segments[head->id] = segment;
     link->statistics.peer_segments++;
@@ -331,16 +395,20 @@ static int end_drop(struct sill__link *link, const struct sill__frame *head)
 /* Nobody waits for the reply: a request that was not handed out need not be. */
 static void end_cancel(struct sill__link *link, uint64_t id)
 {
-    struct sill__received *before = NULL, *r = link->first;
-    while (r != NULL && !(r->type == SILL_REQUEST && r->id == id)) {
-        before = r;
-        r = r->next;
-    }
-    if (r == NULL)
+    for (unsigned i = 0; i < SILL__LANES; i++) {
+        struct sill__row *row = &link->lanes[i].ready;
+        struct sill__received *before = NULL, *r = row->first;
+        while (r != NULL && !(r->type == SILL_REQUEST && r->id == id)) {
+            before = r;
+            r = r->next;
+        }
+        if (r == NULL)
+            continue;
+        take_out(link, row, before, r);
+        sill__received_free(r);
+        sill__port_ready(link->port);
         return;
-    dequeue(link, before, r);
-    sill__received_free(r);
-    sill__port_ready(link->port);
+    }
 }
 
 /* What every frame but the messages' does. */
@@ -361,11 +429,10 @@ static int end_control(struct sill__link *link, const struct sill__frame *head,
     case SILL__FRAME_DROP:
         return end_drop(link, head);
     case SILL__FRAME_ABORT:
-        drop_partial(link);
+        drop_chunked(lane_of(link, head));
         return 0;
     case SILL__FRAME_BELL:
-        link->bells++;
-        sill__hub_changed(link->hub);
+        sill__hub_changed(link->hub); /* whoever waits looks again */
         return 0;
     case SILL__FRAME_CANCEL:
         end_cancel(link, head->id);
@@ -390,10 +457,10 @@ static int end(void *arg, const struct sill__frame *head, const sill_handle *han
     int rc = 0;
     if (good) {
         rc = end_control(link, head, handles);
-    } else if (link->incoming != link->partial) {
+    } else if (!message || link->incoming != lane_of(link, head)->chunked) {
         sill__received_free(link->incoming);
     } else {
-        drop_partial(link);
+        drop_chunked(lane_of(link, head));
     }
     if (!good)
         link->incoming = NULL;
@@ -408,7 +475,9 @@ const struct sill__stream_user sill__link_reader = {begin, end, NULL};
 
 static unsigned read_some(struct sill__link *link)
 {
+    link->reading = true;
     int rc = sill__stream_read(&link->stream, FRAMES_AT_ONCE, link->hub->scratch, SILL__SCRATCH);
+    link->reading = false;
     if (link->doomed != 0)
         rc = link->doomed;
     if (rc == 0)
@@ -423,6 +492,8 @@ static unsigned read_some(struct sill__link *link)
 unsigned sill__link_work(struct sill__source *source, unsigned events)
 {
     struct sill__link *link = (struct sill__link *)source;
+    if ((events & SILL__LOOKED) != 0)
+        sill__port_ready(link->port);
     if (link->state == SILL__LINK_ENDED)
         return 0;
     if ((events & SILL__PEER_DEAD) != 0) {
@@ -437,20 +508,17 @@ unsigned sill__link_work(struct sill__source *source, unsigned events)
     if ((events & (SILL__READABLE | SILL__PEER_DEAD)) == 0 && link->doomed == 0)
         return 0;
     if (link->stalled && link->doomed == 0)
-        return 0; /* sill__link_next makes it ready again */
+        return 0; /* sill__link_take_first makes it ready again */
     sill__port_ref(link->port);
     unsigned left = read_some(link);
     if (link->stalled)
         left = 0;
+    if (link->state == SILL__LINK_OPEN && (link->can & SILL_CAN_INLINE) != 0) {
+        sill__link_unblock(link);
+        sill__hub_heat(link->hub, source);
+        if (sill__link_has(link))
+            sill__port_ready(link->port);
+    }
     sill__port_unref(link->port);
     return left;
-}
-
-struct sill__received *sill__link_next(struct sill__link *link)
-{
-    struct sill__received *r = link->first;
-    if (r == NULL)
-        return NULL;
-    dequeue(link, NULL, r);
-    return r;
 }

@@ -1,16 +1,17 @@
-/* link_send.c - the way out: a message becomes frames, or a block and a frame.
+/* link_send.c - the way out: a message becomes a record, frames, or a block and a record.
  *
- * Threads: `busy` says that a thread writes a frame and may be asleep in the middle of it; `large`
- * that a thread sends a message of several frames. Small messages of other threads pass between
- * the frames of a large one; two large ones do not mix, so a receiver has one unfinished message
- * at a time. Bytes are copied into blocks with the lock released: a block that was taken is this
- * thread's alone.
+ * Threads: `busy` says that a thread writes a frame and may be asleep in the middle of it; a lane's
+ * `large` that a thread sends a message of several pieces there. Small messages of other threads
+ * pass between the pieces of a large one; two large ones of one lane do not mix, so a receiver has
+ * one unfinished message at a time in each. Records are written with the lock held.
  *
- * Timeouts are honest: a frame that could not be finished is taken back (wire.h), a large message
- * that could not be finished is followed by ABORT.
+ * Timeouts are honest: a record is published when all of it is there; a frame that could not be
+ * finished is taken back (wire.h); a large message that could not be finished is followed by ABORT.
+ * Records that must not wait for room, since something was sent already that only they give its
+ * place, have it reserved before: the one behind a message in frames, and ABORT.
  *
- * Shared words: own->want_space is written here by this process only; the peer's release table is
- * read by arena.c.
+ * Shared words: the rings in `own` are written here, own->want_space too; the peer's consumed and
+ * its release table are read (ring.h, arena.c).
  */
 #include "link.h"
 
@@ -21,10 +22,12 @@
 #include "step.h"
 
 #define LOOK_NS INT64_C(10000000) /* between looks for what a stalled link cannot be told */
+#define URGENT_INLINE 256         /* largest urgent message in a ring, bytes */
 
 struct link_wait {
     const struct sill__link *link;
     bool (*done)(void *arg);
+    void (*arm)(void *arg);
     void *arg;
     bool stalled; /* when the wait began */
 };
@@ -35,15 +38,22 @@ static bool done_or_other(void *arg)
     return wait->done(wait->arg) || wait->link->stalled != wait->stalled;
 }
 
+static void arm_other(void *arg)
+{
+    const struct link_wait *wait = arg;
+    wait->arm(wait->arg);
+}
+
 /* While the link is stalled, nothing that the peer says is read, and not every system reports its
  * death by itself: looks now and then whether it lives. */
-int sill__link_wait(struct sill__link *link, bool (*done)(void *arg), void *arg, int64_t deadline,
-                    unsigned seen)
+static int wait_armed(struct sill__link *link, bool (*done)(void *arg), void (*arm)(void *arg),
+                      void *arg, int64_t deadline, unsigned seen)
 {
     for (;;) {
-        struct link_wait wait = {link, done, arg, link->stalled};
+        struct link_wait wait = {link, done, arm, arg, link->stalled};
         int64_t end = wait.stalled ? sill__earlier(deadline, sill__now_ns() + LOOK_NS) : deadline;
-        const struct sill__until until = {done_or_other, &wait, end, &link->cancels, seen};
+        const struct sill__until until = {done_or_other,  &wait, end, &link->cancels, seen,
+                                          arm != NULL ? arm_other : NULL};
         int rc = sill__hub_wait(link->hub, &until);
         sill__conn *conn = link->stream.conn;
         if (link->stalled && conn != NULL && conn->ops->peer_alive(conn) == 0)
@@ -51,6 +61,12 @@ int sill__link_wait(struct sill__link *link, bool (*done)(void *arg), void *arg,
         if (rc == 0 ? done(arg) : rc != SILL_TIMEOUT || end == deadline)
             return rc;
     }
+}
+
+int sill__link_wait(struct sill__link *link, bool (*done)(void *arg), void *arg, int64_t deadline,
+                    unsigned seen)
+{
+    return wait_armed(link, done, NULL, arg, deadline, seen);
 }
 
 int sill__link_ended(const struct sill__link *link)
@@ -175,137 +191,128 @@ int sill__link_write(struct sill__link *link, const struct sill__frame *head, co
     return rc;
 }
 
-/* ---- blocks ---- */
+/* ---- room ---- */
 
-static int need_arena(struct sill__link *link)
-{
-    if (link->arena != NULL)
-        return 0;
-    return sill__arena_create(&link->arena, &link->policy, link->peer_words->released);
-}
-
-static int take_block_now(struct sill__link *link, uint64_t size, struct sill__block *block)
-{
-    int rc = sill__arena_take(link->arena, size, block), dropped;
-    while ((dropped = sill__arena_dropped(link->arena)) >= 0) {
-        const struct sill__frame drop = {.type = SILL__FRAME_DROP, .id = (uint64_t)dropped};
-        sill__link_control(link, &drop, NULL, 0);
-    }
-    return rc;
-}
-
-struct space_wait {
+struct room_wait {
     struct sill__link *link;
-    uint32_t bells;
-    bool stalled;
+    int (*attempt)(void *arg);
+    void *arg;
+    int rc; /* of the last attempt */
 };
 
-static bool space_may_be(void *arg)
+static bool room_or_end(void *arg)
 {
-    const struct space_wait *wait = arg;
-    const struct sill__link *link = wait->link;
-    return link->bells != wait->bells || link->stalled != wait->stalled ||
-           link->state == SILL__LINK_ENDED || hopeless(link);
+    struct room_wait *wait = arg;
+    if (wait->rc != SILL_AGAIN)
+        return true;
+    if (wait->link->state == SILL__LINK_ENDED)
+        wait->rc = sill__link_ended(wait->link);
+    else if (hopeless(wait->link))
+        wait->rc = given_up();
+    else
+        wait->rc = wait->attempt(wait->arg);
+    if (wait->rc == SILL_AGAIN)
+        sill__link_pump(wait->link); /* if both sides wait so, each makes room for the other */
+    return wait->rc != SILL_AGAIN;
 }
 
-/* Asks the peer for a bell, looks once more, and waits for it. While our own queue is full the bell
- * may lie behind what is not read: then looks again every now and then. */
-static int wait_for_space(struct sill__link *link, uint64_t size, struct sill__block *block,
-                          int64_t deadline, unsigned seen)
+/* From now on the peer rings when it releases something. */
+static void want_space(void *arg)
 {
-    if (++link->want == 0)
-        link->want = 1;
-    struct space_wait wait = {link, link->bells, link->stalled};
-    atomic_store_explicit(&link->own->want_space, link->want, memory_order_relaxed);
-    /* seq_cst fence, pairs with the one in received.c ring_for_space: either the peer sees our
-     * want, or we see what it released */
-    atomic_thread_fence(memory_order_seq_cst);
-    int rc = take_block_now(link, size, block);
-    if (rc != SILL_AGAIN)
-        return rc;
-    int64_t until = link->stalled ? sill__earlier(deadline, sill__now_ns() + LOOK_NS) : deadline;
-    rc = sill__link_wait(link, space_may_be, &wait, until, seen);
-    return rc == 0 || (rc == SILL_TIMEOUT && until != deadline) ? SILL_AGAIN : rc;
+    struct room_wait *wait = arg;
+    struct sill__link *link = wait->link;
+    if (link->own == NULL || link->state != SILL__LINK_OPEN)
+        return;
+    if (++link->want_space == 0)
+        link->want_space = 1;
+    atomic_store_explicit(&link->own->want_space, link->want_space, memory_order_relaxed);
+    SILL__STEP(space_wanted);
 }
 
-static int take_block(struct sill__link *link, uint64_t size, struct sill__block *block,
-                      int64_t deadline, unsigned seen)
+int sill__link_wait_room(struct sill__link *link, int (*attempt)(void *arg), void *arg,
+                         int64_t deadline, unsigned seen)
 {
-    int rc = need_arena(link);
-    if (rc == 0)
-        rc = take_block_now(link, size, block);
-    if (rc != SILL_AGAIN)
-        return rc;
+    struct room_wait wait = {link, attempt, arg, SILL_AGAIN};
     link->space_waiters++;
-    do
-        rc = link->state == SILL__LINK_ENDED ? sill__link_ended(link)
-             : hopeless(link)                ? given_up()
-                              : wait_for_space(link, size, block, deadline, seen);
-    while (rc == SILL_AGAIN);
-    if (--link->space_waiters == 0)
+    int rc = wait_armed(link, room_or_end, want_space, &wait, deadline, seen);
+    if (--link->space_waiters == 0 && link->own != NULL)
         atomic_store_explicit(&link->own->want_space, 0, memory_order_relaxed);
-    return rc;
+    return rc != 0 ? rc : wait.rc;
 }
 
-static void give_block_back(struct sill__link *link, const struct sill__block *block)
+/* ---- records ---- */
+
+static struct sill__lane *lane_for(struct sill__link *link, struct sill__outgoing *out)
 {
-    sill__arena_give_back(link->arena, block);
-    link->bells++;
-    sill__hub_changed(link->hub);
+    bool urgent = (out->options->flags & SILL_SEND_URGENT) != 0;
+    return &link->lanes[urgent ? SILL__LANE_URGENT : SILL__LANE_PLAIN];
 }
 
-/* Whether a block could not be had for a reason that the channel can make up for. */
-static bool no_shared_memory(int rc)
+static bool has_rings(const struct sill__link *link)
 {
-    return rc == SILL_NO_SPACE || rc == SILL_LIMIT || rc == SILL_DENIED || rc == SILL_OS ||
-           rc == SILL_UNSUPPORTED || rc == SILL_NO_MEMORY;
+    return (link->can & SILL_CAN_INLINE) != 0;
 }
 
-/* Announces the block's segment if need be, and sends the frame that describes the block. */
-static int write_described(struct sill__link *link, struct sill__frame *head,
-                           const struct sill__block *block, uint64_t size,
-                           const sill_send_options *options, int64_t deadline, unsigned seen)
+struct record_room {
+    struct sill__ring_out *ring;
+    size_t size;
+    void *body;
+};
+
+static int find_record_room(void *arg)
 {
-    int rc = take_turn(link, deadline, seen);
-    if (rc != 0)
-        return rc;
-    const sill_region *segment = sill__arena_unannounced(link->arena, block->segment);
-    if (segment != NULL) {
-        const struct sill__frame announce = {.type = SILL__FRAME_SEGMENT,
-                                             .id = block->segment,
-                                             .total = sill_region_size(segment)};
-        sill_handle handle = SILL_NO_HANDLE;
-        rc = sill_region_handle(segment, &handle);
-        if (rc == 0)
-            rc = write_frame(link, &announce, NULL, 0, &handle, 1, deadline, seen);
-        if (rc == 0)
-            sill__arena_announced(link->arena, block->segment);
-        if (rc == 0)
-            SILL__STEP(segment_announced);
+    struct record_room *room = arg;
+    return sill__ring_room(room->ring, room->size, false, &room->body);
+}
+
+/* Room for a record's body, waited for. */
+static int record_room(struct sill__link *link, struct sill__lane *lane,
+                       struct sill__outgoing *out, size_t size, void **body)
+{
+    int rc = sill__ring_room(&lane->out, size, false, body);
+    if (rc == SILL_AGAIN) {
+        struct record_room room = {&lane->out, size, NULL};
+        rc = sill__link_wait_room(link, find_record_room, &room, sill__out_deadline(out), out->seen);
+        *body = room.body;
     }
-    const struct sill__descriptor d = {.segment = block->segment,
-                                       .slot = block->slot,
-                                       .generation = block->generation,
-                                       .offset = block->offset,
-                                       .size = size};
-    head->flags |= SILL__FRAME_DESCRIBED;
-    if (rc == 0)
-        rc = write_frame(link, head, &d, sizeof d, options->handles, options->handle_count,
-                         deadline, seen);
-    if (rc == 0)
-        sill__arena_sent(link->arena, block);
-    leave_turn(link);
+    if (rc == SILL_PROTOCOL)
+        sill__link_end(link, rc);
     return rc;
 }
 
-static void copy_unlocked(struct sill__link *link, void *to, const void *from, size_t size)
+/* The record is published; now or later the peer is told. */
+static void tell_peer(struct sill__link *link, struct sill__outgoing *out)
 {
-    sill__unlock(&link->hub->lock);
-    memcpy(to, from, size);
-    sill__lock(&link->hub->lock);
+    if ((out->options->flags & SILL_SEND_MORE) != 0) {
+        sill__hub_hold(link->hub, &link->source);
+        return;
+    }
+    sill__hub_unhold(link->hub, &link->source);
+    sill__link_ring(link);
 }
 
-/* ---- messages ---- */
+static int reserve(struct sill__link *link, struct sill__lane *lane,
+                   struct sill__outgoing *out)
+{
+    void *unused;
+    int rc = record_room(link, lane, out, 0, &unused);
+    if (rc == 0)
+        lane->out.reserved++;
+    return rc;
+}
+
+/* Publishes a record without a body in the room that was reserved for it. */
+static void publish_reserved(struct sill__link *link, struct sill__lane *lane, unsigned kind,
+                             unsigned flags, struct sill__outgoing *out)
+{
+    void *unused;
+    lane->out.reserved--;
+    if (link->state != SILL__LINK_OPEN || sill__ring_room(&lane->out, 0, true, &unused) != 0)
+        return;
+    out->position = sill__ring_publish(&lane->out, kind, flags, 0);
+    out->lane = lane;
+    sill__link_ring(link);
+}
 
 static void count_sent(struct sill__link *link, int path, uint64_t bytes, unsigned copies)
 {
@@ -315,35 +322,127 @@ static void count_sent(struct sill__link *link, int path, uint64_t bytes, unsign
     count->copies += copies;
 }
 
-static struct sill__frame message_head(const struct sill__outgoing *out)
+static int send_inline(struct sill__link *link, struct sill__outgoing *out)
 {
-    const struct sill__frame head = {.type = SILL__FRAME_MESSAGE,
-                                     .kind = (uint8_t)out->type,
-                                     .flags = out->refused ? SILL__FRAME_REFUSED : 0,
-                                     .id = out->id,
-                                     .total = out->size};
+    struct sill__lane *lane = lane_for(link, out);
+    size_t fixed = out->type == SILL_DATAGRAM ? 0 : sizeof out->id;
+    void *body;
+    int rc = record_room(link, lane, out, fixed + out->size, &body);
+    if (rc != 0)
+        return rc;
+    if (fixed > 0)
+        memcpy(body, &out->id, fixed);
+    if (out->size > 0)
+        memcpy((unsigned char *)body + fixed, out->data, out->size);
+    SILL__STEP(record_written);
+    out->position = sill__ring_publish(&lane->out, (unsigned)out->type,
+                                       out->refused ? SILL__FRAME_REFUSED : 0, fixed + out->size);
+    out->lane = lane;
+    SILL__STEP(record_published);
+    tell_peer(link, out);
+    count_sent(link, SILL_PATH_INLINE, out->size, 1);
+    return 0;
+}
+
+/* ---- frames ---- */
+
+static struct sill__frame message_head(struct sill__outgoing *out)
+{
+    bool urgent = (out->options->flags & SILL_SEND_URGENT) != 0;
+    const struct sill__frame head = {
+        .type = SILL__FRAME_MESSAGE,
+        .kind = (uint8_t)out->type,
+        .flags = (uint8_t)((out->refused ? SILL__FRAME_REFUSED : 0) |
+                           (urgent ? SILL__FRAME_URGENT : 0)),
+        .id = out->id,
+        .total = out->size};
     return head;
 }
 
-static int send_mapped(struct sill__link *link, const struct sill__outgoing *out)
+/* With rings, whatever comes by the channel but for replies is given its place by a record. */
+static bool has_place(const struct sill__link *link, struct sill__outgoing *out)
 {
-    struct sill__block block;
-    int rc = take_block(link, out->size, &block, out->deadline, out->seen);
+    return has_rings(link) && out->type != SILL_REPLY;
+}
+
+static int describe_by_channel(struct sill__link *link, struct sill__lane *lane,
+                               struct sill__outgoing *out,
+                               const struct sill__descriptor *block, unsigned flags)
+{
+    struct sill__frame head = message_head(out);
+    head.flags |= (uint8_t)(flags | SILL__FRAME_DESCRIBED);
+    int rc = has_place(link, out) ? reserve(link, lane, out) : 0;
     if (rc != 0)
         return rc;
-    /* The analyzer does not follow as deep as to see that an ended link is never a 0. */
-    copy_unlocked(link, block.data, out->data, out->size); /* NOLINT(clang-analyzer-core.*) */
-    SILL__STEP(mapped_copied);
-    struct sill__frame head = message_head(out);
-    rc = write_described(link, &head, &block, out->size, out->options, out->deadline, out->seen);
-    if (rc != 0) {
-        give_block_back(link, &block);
+    rc = sill__link_write(link, &head, block, sizeof *block, out->options->handles,
+                          out->options->handle_count, sill__out_deadline(out), out->seen);
+    if (!has_place(link, out))
         return rc;
+    if (rc == 0)
+        publish_reserved(link, lane, (unsigned)out->type, SILL__RECORD_CHANNEL, out);
+    else
+        lane->out.reserved--;
+    return rc;
+}
+
+/* ---- blocks ---- */
+
+int sill__link_announce(struct sill__link *link, struct sill__outgoing *out,
+                        const struct sill__block *block)
+{
+    if (sill__arena_unannounced(link->arena, block->segment) == NULL)
+        return 0;
+    int rc = take_turn(link, sill__out_deadline(out), out->seen);
+    if (rc != 0)
+        return rc;
+    const sill_region *segment = sill__arena_unannounced(link->arena, block->segment);
+    if (segment != NULL) { /* nobody else did meanwhile */
+        const struct sill__frame head = {.type = SILL__FRAME_SEGMENT,
+                                         .id = block->segment,
+                                         .total = sill_region_size(segment),
+                                         .word = block->serial};
+        sill_handle handle = SILL_NO_HANDLE;
+        rc = sill_region_handle(segment, &handle);
+        if (rc == 0)
+            rc = write_frame(link, &head, NULL, 0, &handle, 1, sill__out_deadline(out), out->seen);
+        if (rc == 0) {
+            sill__arena_announced(link->arena, block->segment);
+            SILL__STEP(segment_announced);
+        }
     }
-    SILL__STEP(mapped_sent);
-    count_sent(link, SILL_PATH_MAPPED, out->size, 1);
+    leave_turn(link);
+    return rc;
+}
+
+int sill__link_describe(struct sill__link *link, struct sill__outgoing *out,
+                        const struct sill__block *block, uint64_t size, unsigned flags, bool more)
+{
+    struct sill__lane *lane = lane_for(link, out);
+    const struct sill__described d = {
+        .id = more ? 0 : out->id,
+        .total = more ? 0 : out->size,
+        .block = {block->segment, block->slot, block->generation, block->serial, block->offset,
+                  size}};
+    if (out->options->handle_count > 0 && !more)
+        return describe_by_channel(link, lane, out, &d.block, flags);
+    void *body;
+    int rc = record_room(link, lane, out, sizeof d, &body);
+    if (rc != 0)
+        return rc;
+    memcpy(body, &d, sizeof d);
+    uint32_t position = sill__ring_publish(&lane->out,
+                                           more ? SILL__RECORD_MORE : (unsigned)out->type,
+                                           flags | SILL__FRAME_DESCRIBED, sizeof d);
+    if (!more) {
+        out->position = position;
+        out->lane = lane;
+    }
+    SILL__STEP(record_published);
+    tell_peer(link, out);
     return 0;
 }
+
+/* ---- large messages ---- */
 
 /* The size of the pieces of a message in rounds. Two of them fit an ordinary segment, so that the
  * receiver empties one while the sender fills the other; and there are two at least, or it would
@@ -356,61 +455,88 @@ static uint64_t piece_size(const struct sill__link *link, uint64_t size)
 
 /* A large message that is under way. */
 struct transfer {
-    const struct sill__outgoing *out;
-    sill_send_options options; /* handles go with the first frame */
+    struct sill__outgoing *out;
+    struct sill__lane *lane;
     uint64_t done;
-    bool rounds; /* pieces go through blocks */
+    bool rounds;   /* pieces go through blocks */
+    bool reserved; /* there is room for ABORT, or for the record that gives it its place */
 };
-
-static struct sill__frame piece_head(const struct transfer *t)
-{
-    struct sill__frame head = message_head(t->out);
-    if (t->done > 0) {
-        memset(&head, 0, sizeof head);
-        head.type = SILL__FRAME_MORE;
-    }
-    return head;
-}
 
 static int send_piece_described(struct sill__link *link, struct transfer *t)
 {
-    const struct sill__outgoing *out = t->out;
+    struct sill__outgoing *out = t->out;
     uint64_t left = out->size - t->done, size = piece_size(link, out->size);
     if (size > left)
         size = left;
     struct sill__block block;
-    int rc = take_block(link, size, &block, out->deadline, out->seen);
+    int rc = sill__link_fill_block(link, out, (const unsigned char *)out->data + t->done, size,
+                                   &block);
     if (rc != 0)
         return rc;
-    copy_unlocked(link, block.data, (const unsigned char *)out->data + t->done, (size_t)size);
-    struct sill__frame head = piece_head(t);
-    rc = write_described(link, &head, &block, size, &t->options, out->deadline, out->seen);
+    rc = sill__link_describe(link, out, &block, size,
+                             out->refused && t->done == 0 ? SILL__FRAME_REFUSED : 0, t->done > 0);
     if (rc != 0) {
-        give_block_back(link, &block);
+        sill__link_give_back(link, &block);
         return rc;
     }
+    sill__arena_sent(link->arena, &block);
     t->done += size;
     return 0;
 }
 
 static int send_piece_copied(struct sill__link *link, struct transfer *t)
 {
-    const struct sill__outgoing *out = t->out;
+    struct sill__outgoing *out = t->out;
     uint64_t left = out->size - t->done;
     size_t size = left < SILL__CHUNK_MAX ? (size_t)left : SILL__CHUNK_MAX;
-    struct sill__frame head = piece_head(t);
+    struct sill__frame head = message_head(out);
+    bool first = t->done == 0;
+    if (!first) {
+        const struct sill__frame more = {.type = SILL__FRAME_MORE,
+                                         .flags = head.flags & SILL__FRAME_URGENT};
+        head = more;
+    }
     int rc = sill__link_write(link, &head, (const unsigned char *)out->data + t->done, size,
-                              t->options.handles, t->options.handle_count, out->deadline,
-                              out->seen);
+                              first ? out->options->handles : NULL,
+                              first ? out->options->handle_count : 0, sill__out_deadline(out), out->seen);
     if (rc == 0)
         t->done += size;
     return rc;
 }
 
-static bool not_large(void *arg)
+/* Publishes the record for which room was reserved. */
+static void use_reserved(struct sill__link *link, struct transfer *t, unsigned kind, unsigned flags)
 {
-    struct sill__link *link = arg;
-    return !link->large || link->state == SILL__LINK_ENDED;
+    t->reserved = false;
+    publish_reserved(link, t->lane, kind, flags, t->out);
+}
+
+/* Takes back what was sent of it. */
+static void abort_transfer(struct sill__link *link, struct transfer *t)
+{
+    if (t->done == 0 || link->state == SILL__LINK_ENDED)
+        return;
+    if (t->rounds) {
+        use_reserved(link, t, SILL__RECORD_ABORT, 0);
+        return;
+    }
+    const struct sill__frame abort = {.type = SILL__FRAME_ABORT,
+                                      .flags = t->lane == &link->lanes[SILL__LANE_URGENT]
+                                                   ? SILL__FRAME_URGENT
+                                                   : 0};
+    sill__link_control(link, &abort, NULL, 0);
+}
+
+/* No more shared memory: once more from the beginning, by the channel. */
+static int fall_back(struct sill__link *link, struct transfer *t)
+{
+    abort_transfer(link, t);
+    t->rounds = false;
+    t->done = 0;
+    link->statistics.fallbacks++;
+    int rc = t->reserved ? 0 : reserve(link, t->lane, t->out);
+    t->reserved = t->reserved || rc == 0;
+    return rc;
 }
 
 static int send_pieces(struct sill__link *link, struct transfer *t)
@@ -418,14 +544,10 @@ static int send_pieces(struct sill__link *link, struct transfer *t)
     int rc = 0;
     while (rc == 0 && t->done < t->out->size) {
         rc = t->rounds ? send_piece_described(link, t) : send_piece_copied(link, t);
-        if (t->rounds && no_shared_memory(rc) && !link->require_mapped) {
-            t->rounds = false;
-            link->statistics.fallbacks++;
-            rc = 0;
+        if (t->rounds && sill__link_no_memory(rc) && !link->require_mapped) {
+            rc = fall_back(link, t);
             continue;
         }
-        t->options.handles = NULL;
-        t->options.handle_count = 0;
         if (rc == 0 && t->done < t->out->size)
             SILL__STEP(rounds_piece);
         if (rc == 0 && link->progress != NULL) {
@@ -433,57 +555,94 @@ static int send_pieces(struct sill__link *link, struct transfer *t)
             link->progress(link->progress_arg, &progress);
         }
     }
-    if (rc != 0 && t->done > 0 && link->state != SILL__LINK_ENDED) {
-        const struct sill__frame abort = {.type = SILL__FRAME_ABORT};
-        sill__link_control(link, &abort, NULL, 0);
-    }
+    if (rc != 0)
+        abort_transfer(link, t);
     return rc;
 }
 
-static int send_large(struct sill__link *link, const struct sill__outgoing *out, bool rounds)
+static bool not_large(void *arg)
 {
-    int rc = not_large(link) ? 0
-                             : sill__link_wait(link, not_large, link, out->deadline, out->seen);
+    const struct sill__lane *lane = arg;
+    return !lane->large || lane->link->state == SILL__LINK_ENDED;
+}
+
+static int send_large(struct sill__link *link, struct sill__outgoing *out, bool rounds)
+{
+    struct transfer t = {out, lane_for(link, out), 0, rounds, false};
+    int rc = not_large(t.lane)
+                 ? 0
+                 : sill__link_wait(link, not_large, t.lane, sill__out_deadline(out), out->seen);
     if (rc != 0)
         return rc;
     if (link->state == SILL__LINK_ENDED)
         return sill__link_ended(link);
-    struct transfer t = {out, *out->options, 0, rounds};
-    link->large = true;
-    rc = send_pieces(link, &t);
-    link->large = false;
+    t.lane->large = true;
+    if (has_rings(link))
+        rc = reserve(link, t.lane, out);
+    t.reserved = has_rings(link) && rc == 0;
+    if (rc == 0)
+        rc = send_pieces(link, &t);
+    if (rc == 0 && t.reserved && !t.rounds && has_place(link, out))
+        use_reserved(link, &t, (unsigned)out->type, SILL__RECORD_CHANNEL);
+    if (t.reserved)
+        t.lane->out.reserved--;
+    t.lane->large = false;
     sill__hub_changed(link->hub);
     if (rc == 0)
-        count_sent(link, rounds ? SILL_PATH_ROUNDS : SILL_PATH_CHANNEL, out->size, 2);
+        count_sent(link, t.rounds ? SILL_PATH_ROUNDS : SILL_PATH_CHANNEL, out->size, 2);
     return rc;
 }
 
-static int send_channel(struct sill__link *link, const struct sill__outgoing *out)
+static int send_channel(struct sill__link *link, struct sill__outgoing *out)
 {
+    struct sill__lane *lane = lane_for(link, out);
+    bool placed = has_place(link, out);
     if (out->size > SILL__CHUNK_MAX)
         return send_large(link, out, false);
+    int rc = placed ? reserve(link, lane, out) : 0;
+    if (rc != 0)
+        return rc;
     const struct sill__frame head = message_head(out);
-    int rc = sill__link_write(link, &head, out->data, out->size, out->options->handles,
-                              out->options->handle_count, out->deadline, out->seen);
+    rc = sill__link_write(link, &head, out->data, out->size, out->options->handles,
+                          out->options->handle_count, sill__out_deadline(out), out->seen);
+    if (placed && rc == 0)
+        publish_reserved(link, lane, (unsigned)out->type, SILL__RECORD_CHANNEL, out);
+    else if (placed)
+        lane->out.reserved--;
     if (rc == 0)
         count_sent(link, SILL_PATH_CHANNEL, out->size, 2);
     return rc;
 }
 
-static int pick_path(const struct sill__link *link, const struct sill__outgoing *out)
+/* ---- messages ---- */
+
+static int pick_path(const struct sill__link *link, struct sill__outgoing *out)
 {
+    const sill_send_options *options = out->options;
+    if (options->path == SILL_PATH_AUTO)
+        return sill_policy_pick(&link->policy, out->size, link->can, NULL);
     sill_policy policy = link->policy;
-    if (out->options->path != SILL_PATH_AUTO)
-        policy.path = out->options->path;
+    policy.path = options->path;
     return sill_policy_pick(&policy, out->size, link->can, NULL);
 }
 
-static int send_by_path(struct sill__link *link, const struct sill__outgoing *out)
+static int send_by_path(struct sill__link *link, struct sill__outgoing *out)
 {
     int path = pick_path(link, out);
+    /* Handles travel by the channel alone; an urgent ring is small. */
+    if (path == SILL_PATH_INLINE &&
+        (out->options->handle_count > 0 || ((out->options->flags & SILL_SEND_URGENT) != 0 &&
+                                            out->size > URGENT_INLINE)))
+        path = out->options->handle_count > 0 ? SILL_PATH_CHANNEL : SILL_PATH_MAPPED;
+    if (path == SILL_PATH_ROUNDS && out->options->handle_count > 0)
+        path = SILL_PATH_CHANNEL;
+    if (path == SILL_PATH_INLINE)
+        return send_inline(link, out);
     if (path == SILL_PATH_MAPPED) {
-        int rc = send_mapped(link, out);
-        if (!no_shared_memory(rc) || link->require_mapped || link->state == SILL__LINK_ENDED)
+        int rc = sill__link_send_mapped(link, out);
+        if (rc == 0)
+            count_sent(link, SILL_PATH_MAPPED, out->size, 1);
+        if (!sill__link_no_memory(rc) || link->require_mapped || link->state == SILL__LINK_ENDED)
             return rc;
         link->statistics.fallbacks++;
         return send_channel(link, out);
@@ -493,28 +652,9 @@ static int send_by_path(struct sill__link *link, const struct sill__outgoing *ou
     return send_channel(link, out);
 }
 
-/* ---- loans ---- */
-
-static struct sill__loan **find_loan(struct sill__link *link, const void *data)
+static int send_loan(struct sill__link *link, struct sill__outgoing *out)
 {
-    struct sill__loan **at = &link->loans;
-    while (*at != NULL && (*at)->data != data)
-        at = &(*at)->next;
-    return at;
-}
-
-static void forget_loan(struct sill__loan **at)
-{
-    struct sill__loan *loan = *at;
-    *at = loan->next;
-    if (!loan->mapped)
-        sill__free(loan->data);
-    sill__free(loan);
-}
-
-static int send_loan(struct sill__link *link, const struct sill__outgoing *out)
-{
-    struct sill__loan *loan = *find_loan(link, out->data);
+    struct sill__loan *loan = sill__link_loan_of(link, out->data);
     if (loan == NULL || out->size > loan->size)
         return sill__fail(SILL_INVALID, "the data is not a loan of this port, or larger than it");
     if (loan->sending)
@@ -522,88 +662,48 @@ static int send_loan(struct sill__link *link, const struct sill__outgoing *out)
     loan->sending = true;
     int rc;
     if (loan->mapped && out->size > 0) {
-        struct sill__frame head = message_head(out);
-        head.flags |= SILL__FRAME_LOANED;
-        rc = write_described(link, &head, &loan->block, out->size, out->options, out->deadline,
-                             out->seen);
+        rc = sill__link_send_block(link, out, &loan->block, SILL__FRAME_LOANED);
         if (rc == 0)
             count_sent(link, SILL_PATH_MAPPED, out->size, 0);
     } else {
         rc = send_by_path(link, out);
         if (rc == 0 && loan->mapped)
-            give_block_back(link, &loan->block);
+            sill__link_give_back(link, &loan->block);
     }
     loan->sending = false;
     if (rc == 0)
-        forget_loan(find_loan(link, out->data));
+        sill__link_forget_loan(link, loan);
     return rc;
 }
 
-int sill__link_lend(struct sill__link *link, size_t size, int64_t deadline, void **block)
+void sill__link_retract(struct sill__link *link, const struct sill__outgoing *out)
 {
-    if (link->state == SILL__LINK_ENDED)
-        return sill__link_ended(link);
-    if (size > link->peer_message_max)
-        return sill__fail(SILL_TOO_BIG, "the peer takes messages of at most %llu bytes",
-                          (unsigned long long)link->peer_message_max);
-    struct sill__loan *loan = sill__alloc_zeroed(sizeof *loan);
-    if (loan == NULL)
-        return sill__fail(SILL_NO_MEMORY, "no memory for a loan");
-    loan->size = size;
-    int rc = SILL_UNSUPPORTED;
-    if ((link->can & SILL_CAN_MAP) != 0 && size > 0 && size <= link->policy.mapped_max)
-        rc = take_block(link, size, &loan->block, deadline, link->cancels.told);
-    loan->mapped = rc == 0;
-    if (rc == 0) {
-        loan->data = loan->block.data;
-    } else if (no_shared_memory(rc) && !link->require_mapped) {
-        loan->data = sill__alloc(size);
-        rc = loan->data != NULL ? 0 : sill__fail(SILL_NO_MEMORY, "no memory for a loan");
-    }
-    if (rc != 0) {
-        sill__free(loan);
-        return rc;
-    }
-    loan->next = link->loans;
-    link->loans = loan;
-    *block = loan->data;
-    return 0;
+    if (link->state != SILL__LINK_OPEN)
+        return;
+    if (out->lane != NULL)
+        sill__ring_retract(&out->lane->out, out->position);
+    const struct sill__frame cancel = {.type = SILL__FRAME_CANCEL, .id = out->id};
+    sill__link_control(link, &cancel, NULL, 0); /* it may have been taken out of the ring */
 }
 
-int sill__link_unlend(struct sill__link *link, const void *block)
+int sill__link_send(struct sill__link *link, struct sill__outgoing *out)
 {
-    struct sill__loan **at = find_loan(link, block);
-    if (*at == NULL)
-        return sill__fail(SILL_INVALID, "the block is not a loan of this port");
-    if ((*at)->sending)
-        return sill__fail(SILL_INVALID, "the loan is being sent by another thread");
-    if ((*at)->mapped)
-        give_block_back(link, &(*at)->block);
-    forget_loan(at);
-    return 0;
-}
-
-/* ---- */
-
-int sill__link_send(struct sill__link *link, const struct sill__outgoing *given)
-{
-    const sill_send_options none = SILL_SEND_OPTIONS_INIT;
-    struct sill__outgoing out = *given;
-    if (out.options == NULL)
-        out.options = &none;
+    static const sill_send_options none = SILL_SEND_OPTIONS_INIT;
+    if (out->options == NULL)
+        out->options = &none;
     if (link->state == SILL__LINK_ENDED)
         return sill__link_ended(link);
     if (link->state != SILL__LINK_OPEN)
         return sill__fail(SILL_INVALID, "the client is not accepted yet");
-    if (out.size > link->peer_message_max)
+    if (out->size > link->peer_message_max)
         return sill__fail(SILL_TOO_BIG, "the peer takes messages of at most %llu bytes",
                           (unsigned long long)link->peer_message_max);
     SILL__STEP(send_begin);
-    int rc = (out.options->flags & SILL_SEND_LOAN) != 0 ? send_loan(link, &out)
-                                                        : send_by_path(link, &out);
+    int rc = (out->options->flags & SILL_SEND_LOAN) != 0 ? send_loan(link, out)
+                                                        : send_by_path(link, out);
     if (rc == SILL_TIMEOUT) {
         link->statistics.timeouts++;
-        sill__fail(rc, "the peer made no room in time for a message of %zu bytes", out.size);
+        sill__fail(rc, "the peer made no room in time for a message of %zu bytes", out->size);
     }
     if (rc == 0)
         SILL__STEP(send_done);

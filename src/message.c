@@ -11,20 +11,36 @@
 #include "status.h"
 #include "step.h"
 
+/* NULL: no message, or one that is read in place in a ring. */
 static struct sill__received *received_of(const sill_message *message)
 {
-    return message != NULL ? message->internal : NULL;
+    return message != NULL && sill__lane_of(message) == NULL ? message->internal : NULL;
 }
 
-static bool is_ours(const struct sill__received *r)
+/* Where it came by; NULL: there is no message, or it is the parent process's. */
+static sill_port *port_of(const sill_message *message)
 {
-    return sill__hub_is_ours(r->port->link.hub);
+    if (message == NULL || message->internal == NULL)
+        return NULL;
+    struct sill__lane *lane = sill__lane_of(message);
+    const struct sill__received *r = message->internal;
+    sill_port *port = lane != NULL ? lane->link->port : r->port;
+    return sill__hub_is_ours(port->link.hub) ? port : NULL;
 }
 
 static void forget_message(sill_message *message)
 {
     const sill_message empty = SILL_MESSAGE_INIT;
     *message = empty;
+}
+
+static void refuse_request(struct sill__link *link, uint64_t id)
+{
+    const struct sill__frame head = {.type = SILL__FRAME_MESSAGE,
+                                     .kind = SILL_REPLY,
+                                     .flags = SILL__FRAME_REFUSED,
+                                     .id = id};
+    sill__link_control(link, &head, NULL, 0);
 }
 
 /* An undecided client or an unanswered request that its user lets go is refused. */
@@ -35,60 +51,102 @@ static void settle(struct sill__received *r)
         sill__link_refuse(link, SILL_REFUSED, NULL, 0);
         sill__server_forget(r->port);
     } else if (r->type == SILL_REQUEST && !r->answered) {
-        const struct sill__frame head = {.type = SILL__FRAME_MESSAGE,
-                                         .kind = SILL_REPLY,
-                                         .flags = SILL__FRAME_REFUSED,
-                                         .id = r->id};
-        sill__link_control(link, &head, NULL, 0);
+        refuse_request(link, r->id);
     } else if (r->type < 0) {
         sill__server_forget(r->port);
     }
 }
 
+/* With the lock. A message in place that is a request counts as unanswered unless `answered`. */
+static void release(sill_message *message, bool answered)
+{
+    struct sill__lane *lane = sill__lane_of(message);
+    if (lane == NULL) {
+        settle(message->internal);
+        sill__received_free(message->internal);
+    } else {
+        sill_port *port = lane->link->port;
+        if (message->type == SILL_REQUEST && !answered)
+            refuse_request(lane->link, message->id);
+        sill__link_release_record(lane, message->internal_word);
+        port->link.statistics.unreleased--;
+        sill__port_unref(port);
+    }
+    forget_message(message);
+}
+
+/* Takes the lock, releases the message, gives the lock back. */
+static void enter_and_release(sill_port *port, sill_message *message)
+{
+    struct sill__hub *hub = port->link.hub;
+    sill__hub_enter(hub);
+    if (port->references > 1) {
+        release(message, false);
+        sill__hub_leave(hub);
+        return;
+    }
+    sill__hub_ref(hub); /* which may go with the port */
+    release(message, false);
+    sill__hub_leave(hub);
+    sill__hub_unref(hub);
+}
+
 void sill_release(sill_message *message)
 {
-    struct sill__received *r = received_of(message);
-    if (r != NULL && is_ours(r)) {
-        struct sill__hub *hub = r->port->link.hub;
-        sill__hub_ref(hub);
-        sill__hub_enter(hub);
-        settle(r);
-        sill__received_free(r);
-        sill__hub_leave(hub);
-        sill__hub_unref(hub);
-    }
-    if (message != NULL)
+    sill_port *port = port_of(message);
+    if (port != NULL)
+        enter_and_release(port, message);
+    else if (message != NULL)
         forget_message(message);
+}
+
+void sill__message_release(struct sill__hub *hub, sill_message *message)
+{
+    if (message->internal == NULL)
+        return;
+    sill_port *port = port_of(message);
+    if (port != NULL && port->link.hub == hub) {
+        release(message, false);
+        return;
+    }
+    sill__hub_leave(hub);
+    sill_release(message);
+    sill__hub_enter(hub);
 }
 
 int sill_receive_into(sill_message *message, void *buffer, size_t capacity)
 {
-    struct sill__received *r = received_of(message);
-    if (r == NULL || !is_ours(r) || (buffer == NULL && message->size > 0))
+    sill_port *port = port_of(message);
+    if (port == NULL || (buffer == NULL && message->size > 0))
         return sill__fail(SILL_INVALID, "there is no message, or no buffer for it");
     if (message->size > capacity)
         return sill__fail(SILL_TOO_BIG, "the message has %zu bytes, the buffer %zu",
                           message->size, capacity);
     if (message->size > 0)
         memcpy(buffer, message->data, message->size);
-    struct sill__hub *hub = r->port->link.hub;
-    sill__hub_enter(hub);
-    sill__received_release_block(r);
-    sill__free(r->heap);
-    r->heap = NULL;
-    r->data = buffer;
-    sill__hub_leave(hub);
+    struct sill__received *r = received_of(message);
+    sill__hub_enter(port->link.hub);
+    if (r == NULL) {
+        sill__link_release_record(sill__lane_of(message), message->internal_word);
+        message->internal_word = SILL__NO_SERIAL;
+    } else {
+        sill__received_release_block(r);
+        sill__free(r->heap);
+        r->heap = NULL;
+        r->data = buffer;
+    }
+    sill__hub_leave(port->link.hub);
     message->data = message->size > 0 ? buffer : NULL;
-    message->copies = ++r->copies;
+    message->copies++;
     return 0;
 }
 
 int sill_message_handle(sill_message *message, unsigned index, sill_handle *handle)
 {
     struct sill__received *r = received_of(message);
-    if (r == NULL || handle == NULL || !is_ours(r))
+    if (port_of(message) == NULL || handle == NULL)
         return sill__fail(SILL_INVALID, "there is no message, or no place for the handle");
-    if (index >= r->handle_count || r->handles[index] == SILL_NO_HANDLE)
+    if (r == NULL || index >= r->handle_count || r->handles[index] == SILL_NO_HANDLE)
         return sill__fail(SILL_NOT_FOUND, "the message has no handle %u, or it was taken", index);
     *handle = r->handles[index];
     r->handles[index] = SILL_NO_HANDLE;
@@ -97,28 +155,28 @@ int sill_message_handle(sill_message *message, unsigned index, sill_handle *hand
 
 /* ---- replies ---- */
 
-static int check_reply(const struct sill__received *r, const void *data, size_t size,
+static int check_reply(const sill_message *message, const void *data, size_t size,
                        const sill_send_options *options)
 {
-    if (r == NULL || !is_ours(r))
+    const struct sill__received *r = received_of(message);
+    if (port_of(message) == NULL)
         return sill__fail(SILL_INVALID, "there is no request to reply to");
-    if (r->type != SILL_REQUEST || r->answered)
+    if (message->type != SILL_REQUEST || (r != NULL && (r->type != SILL_REQUEST || r->answered)))
         return sill__fail(SILL_INVALID, "the message is no request that waits for a reply");
     return sill__check_send(data, size, options);
 }
 
-static int send_reply(struct sill__received *r, const void *data, size_t size,
+static int send_reply(struct sill__link *link, uint64_t id, const void *data, size_t size,
                       const sill_send_options *options, bool refused)
 {
-    struct sill__link *link = &r->port->link;
-    const struct sill__outgoing out = {.type = SILL_REPLY,
-                                       .id = r->id,
-                                       .data = data,
-                                       .size = size,
-                                       .options = options,
-                                       .refused = refused,
-                                       .deadline = sill__deadline(link->reply_timeout_ms),
-                                       .seen = link->cancels.told};
+    struct sill__outgoing out = {.type = SILL_REPLY,
+                                 .id = id,
+                                 .data = data,
+                                 .size = size,
+                                 .options = options,
+                                 .refused = refused,
+                                 .timeout_ms = link->reply_timeout_ms,
+                                 .seen = link->cancels.told};
     SILL__STEP(reply_begin);
     return sill__link_send(link, &out);
 }
@@ -126,16 +184,23 @@ static int send_reply(struct sill__received *r, const void *data, size_t size,
 static int reply(sill_message *message, const void *data, size_t size,
                  const sill_send_options *options, bool refused)
 {
-    struct sill__received *r = received_of(message);
-    int rc = check_reply(r, data, size, options);
-    if (rc == 0) {
-        struct sill__hub *hub = r->port->link.hub;
-        sill__hub_enter(hub); /* the message holds the port, the port the hub */
-        rc = send_reply(r, data, size, options, refused);
-        r->answered = rc == 0; /* releasing it below refuses the request otherwise */
-        sill__hub_leave(hub);
+    int rc = check_reply(message, data, size, options);
+    if (rc != 0) {
+        sill_release(message);
+        return rc;
     }
-    sill_release(message);
+    sill_port *port = port_of(message);
+    struct sill__hub *hub = port->link.hub;
+    struct sill__received *r = received_of(message);
+    sill__hub_enter(hub); /* the message holds the port, the port the hub */
+    rc = send_reply(&port->link, r != NULL ? r->id : message->id, data, size, options, refused);
+    if (r != NULL)
+        r->answered = rc == 0; /* releasing it refuses the request otherwise */
+    if (port->references > 1)
+        release(message, rc == 0);
+    sill__hub_leave(hub);
+    if (message->internal != NULL)
+        enter_and_release(port, message);
     return rc;
 }
 
@@ -152,19 +217,17 @@ int sill_reply(sill_message *message, const void *data, size_t size)
 
 static int refuse_client(sill_message *message, const void *data, size_t size)
 {
-    struct sill__received *r = received_of(message);
     int rc = sill__check_send(data, size, NULL);
     if (rc == 0 && size > SILL__DATA_MAX)
         rc = sill__fail(SILL_TOO_BIG, "the refusal has %zu bytes, allowed are %d", size,
                         SILL__DATA_MAX);
     if (rc == 0) {
-        struct sill__hub *hub = r->port->link.hub;
-        struct sill__link *link = &r->port->link;
-        sill__hub_enter(hub);
+        struct sill__link *link = &port_of(message)->link;
+        sill__hub_enter(link->hub);
         if (link->state == SILL__LINK_ENDED)
             rc = sill__link_ended(link);
         sill__link_refuse(link, SILL_REFUSED, data, size);
-        sill__hub_leave(hub);
+        sill__hub_leave(link->hub);
     }
     sill_release(message);
     return rc;
@@ -172,8 +235,8 @@ static int refuse_client(sill_message *message, const void *data, size_t size)
 
 int sill_refuse(sill_message *message, const void *data, size_t size)
 {
-    struct sill__received *r = received_of(message);
-    if (r != NULL && is_ours(r) && r->type == SILL_CONNECT && !r->answered)
+    const struct sill__received *r = received_of(message);
+    if (port_of(message) != NULL && r != NULL && r->type == SILL_CONNECT && !r->answered)
         return refuse_client(message, data, size);
     return reply(message, data, size, NULL, true);
 }

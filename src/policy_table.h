@@ -27,7 +27,7 @@
     X(segment_size, 4 * SILL__KIB, SILL__GIB, SILL__POLICY_POWER, SILL__MIB)                       \
     X(segments_max, 1, 64, 1, 16)                                                                  \
     X(mapped_max, 4 * SILL__KIB, 1024 * SILL__GIB, 64, 256 * SILL__MIB)                            \
-    X(ring_size, 4 * SILL__KIB, 256 * SILL__MIB, SILL__POLICY_POWER, 64 * SILL__KIB)               \
+    X(ring_size, 4 * SILL__KIB, 256 * SILL__MIB, SILL__POLICY_POWER, 16 * SILL__KIB)               \
     X(spin_ns, 0, 1000000000, 1, 20000)
 
 enum sill__policy_index {

@@ -25,6 +25,14 @@ void sill__port_ref(sill_port *port)
     port->references++;
 }
 
+void sill__port_bury(struct sill__source *source)
+{
+    sill_port *port = (sill_port *)source;
+    sill__link_free(&port->link);
+    sill__received_free(port->farewell);
+    sill__free(port);
+}
+
 void sill__port_unref(sill_port *port)
 {
     if (--port->references > 0)
@@ -32,8 +40,6 @@ void sill__port_unref(sill_port *port)
     struct sill__hub *hub = port->link.hub;
     port->references = 1; /* ending takes and gives one */
     sill__link_end(&port->link, SILL_CLOSED);
-    sill__link_free(&port->link);
-    sill__received_free(port->farewell);
     sill__hub_bury(hub, &port->link.source);
     sill__hub_unref(hub);
 }
@@ -51,7 +57,6 @@ static int enter(sill_port *port)
         return sill__fail(SILL_INVALID, "there is no port");
     if (!sill__hub_is_ours(port->link.hub))
         return sill__fail(SILL_INVALID, "the port belongs to the parent process");
-    sill__hub_ref(port->link.hub);
     sill__hub_enter(port->link.hub);
     sill__port_ref(port);
     return 0;
@@ -60,6 +65,12 @@ static int enter(sill_port *port)
 static int leave(sill_port *port, int rc)
 {
     struct sill__hub *hub = port->link.hub;
+    if (port->references > 1) {
+        port->references--;
+        sill__hub_leave(hub);
+        return rc;
+    }
+    sill__hub_ref(hub); /* which may go with the port */
     sill__port_unref(port);
     sill__hub_leave(hub);
     sill__hub_unref(hub);
@@ -100,6 +111,11 @@ static int check_options(const sill_port_options *o)
         return sill__fail(SILL_INVALID, "the options are not set to SILL_PORT_OPTIONS_INIT");
     if (o->path < 0 || o->path >= SILL_PATH_COUNT)
         return sill__fail(SILL_INVALID, "there is no path number %d", o->path);
+    if (o->region != SILL_REGION_AUTO &&
+        (sill_region_capabilities(o->region) & SILL_REGION_PASSES) == 0)
+        return sill__fail(SILL_UNSUPPORTED,
+                          "regions of the kind %s cannot be passed to another process here",
+                          sill_region_kind_name(o->region));
     if (o->size > SILL__DATA_MAX)
         return sill__fail(SILL_TOO_BIG, "connect data has %zu bytes, allowed are %d", o->size,
                           SILL__DATA_MAX);
@@ -191,9 +207,8 @@ static int greet(sill_port *port, const sill_port_options *o, int64_t deadline)
 
 static bool client_pending(struct sill__hub *hub)
 {
-    const sill_port *port = hub->owner;
-    return port != NULL &&
-           (port->link.first != NULL || port->link.state == SILL__LINK_ENDED);
+    sill_port *port = hub->owner;
+    return port != NULL && (port->link.state == SILL__LINK_ENDED || sill__link_has(&port->link));
 }
 
 static void hand_answer(sill_port *port, const sill_port_options *o)
@@ -222,7 +237,7 @@ static int connect_with(sill_port **out, const char *name, const sill_port_optio
         return rc;
     SILL__STEP(connect_opened);
     struct sill__hub *hub;
-    rc = sill__hub_create(&hub);
+    rc = sill__hub_create(&hub, policy->spin_ns);
     if (rc != 0) {
         conn->ops->close(conn);
         return rc;
@@ -296,7 +311,7 @@ int sill__check_send(const void *data, size_t size, const sill_send_options *opt
         return 0;
     if (options->struct_size != sizeof *options)
         return sill__fail(SILL_INVALID, "the options are not set to SILL_SEND_OPTIONS_INIT");
-    if ((options->flags & ~(unsigned)SILL_SEND_LOAN) != 0 || options->path < 0 ||
+    if ((options->flags & ~(unsigned)(SILL_SEND_LOAN | SILL_SEND_MORE | SILL_SEND_URGENT)) != 0 || options->path < 0 ||
         options->path >= SILL_PATH_COUNT)
         return sill__fail(SILL_INVALID, "the options have unknown flags or an unknown path");
     if (options->handle_count > SILL_HANDLES_MAX ||
@@ -315,12 +330,12 @@ int sill_send_with(sill_port *port, const void *data, size_t size,
     rc = enter(port);
     if (rc != 0)
         return rc;
-    const struct sill__outgoing out = {.type = SILL_DATAGRAM,
-                                       .data = data,
-                                       .size = size,
-                                       .options = options,
-                                       .deadline = sill__deadline(timeout_ms),
-                                       .seen = port->link.cancels.told};
+    struct sill__outgoing out = {.type = SILL_DATAGRAM,
+                                 .data = data,
+                                 .size = size,
+                                 .options = options,
+                                 .timeout_ms = timeout_ms,
+                                 .seen = port->link.cancels.told};
     return leave(port, sill__link_send(&port->link, &out));
 }
 
@@ -367,10 +382,12 @@ struct call_wait {
 
 static bool replied(void *arg)
 {
-    const struct call_wait *wait = arg;
-    const struct sill__link *link = wait->link;
+    struct call_wait *wait = arg;
+    struct sill__link *link = wait->link;
+    if (wait->call.reply == NULL && wait->call.in_place.lane == NULL)
+        sill__link_pump(link);
     /* a dead peer's last words may lie behind a queue that nobody empties */
-    return wait->call.reply != NULL || link->state == SILL__LINK_ENDED ||
+    return wait->call.reply != NULL || wait->call.in_place.lane != NULL || link->state == SILL__LINK_ENDED ||
            (link->peer_dead && link->stalled);
 }
 
@@ -383,12 +400,26 @@ static void forget_call(struct sill__link *link, const struct sill__call *call)
         *at = call->next;
 }
 
-static int call_and_wait(struct sill__link *link, struct sill__outgoing *out,
-                         struct sill__received **reply, sill_message *old)
+/* The reply that the call was given, if any: 0 or REFUSED. Otherwise `rc`, or how the link ended. */
+static int call_result(struct sill__link *link, const struct sill__call *call, int rc)
 {
-    struct call_wait wait = {link, {link->calls, ++link->last_id, NULL}};
-    out->id = wait.call.id;
-    link->calls = &wait.call;
+    bool there = call->reply != NULL || call->in_place.lane != NULL;
+    if (there && (call->reply != NULL ? call->reply->refused : call->in_place.refused))
+        return sill__fail(SILL_REFUSED, "the peer refused the request");
+    if (there || rc != 0)
+        return there ? 0 : rc;
+    return link->state == SILL__LINK_ENDED
+               ? sill__link_ended(link)
+               : sill__fail(SILL_DIED, "%s", sill_status_text(SILL_DIED));
+}
+
+static int call_and_wait(struct sill__link *link, struct sill__outgoing *out,
+                         struct call_wait *wait, sill_message *old)
+{
+    struct sill__call *call = &wait->call;
+    out->id = call->id = ++link->last_id;
+    call->next = link->calls;
+    link->calls = call;
     int rc = sill__link_send(link, out);
     if (rc == 0) {
         if (old->internal != NULL) { /* the peer may need its block for the reply */
@@ -397,24 +428,14 @@ static int call_and_wait(struct sill__link *link, struct sill__outgoing *out,
             sill__hub_enter(link->hub);
         }
         SILL__STEP(call_waiting);
-        rc = sill__link_wait(link, replied, &wait, out->deadline, out->seen);
-        if ((rc == SILL_TIMEOUT || rc == SILL_CANCELED) && link->state == SILL__LINK_OPEN) {
-            const struct sill__frame cancel = {.type = SILL__FRAME_CANCEL, .id = out->id};
-            sill__link_control(link, &cancel, NULL, 0);
-        }
+        rc = sill__link_wait(link, replied, wait, sill__out_deadline(out), out->seen);
+        if (rc == SILL_TIMEOUT || rc == SILL_CANCELED)
+            sill__link_retract(link, out);
         if (rc == SILL_TIMEOUT)
             sill__fail(rc, "the reply did not come in time");
     }
-    forget_call(link, &wait.call);
-    *reply = wait.call.reply;
-    if (wait.call.reply != NULL)
-        return wait.call.reply->refused ? sill__fail(SILL_REFUSED, "the peer refused the request")
-                                        : 0;
-    if (rc == 0)
-        rc = link->state == SILL__LINK_ENDED
-                 ? sill__link_ended(link)
-                 : sill__fail(SILL_DIED, "%s", sill_status_text(SILL_DIED));
-    return rc;
+    forget_call(link, call);
+    return call_result(link, call, rc);
 }
 
 static bool lies_in(const void *data, const sill_message *message)
@@ -442,13 +463,15 @@ int sill_call_with(sill_port *port, const void *data, size_t size,
                                  .data = data,
                                  .size = size,
                                  .options = options,
-                                 .deadline = sill__deadline(timeout_ms),
+                                 .timeout_ms = timeout_ms,
                                  .seen = port->link.cancels.told};
-    struct sill__received *received = NULL;
+    struct call_wait wait = {.link = &port->link};
     *reply = empty;
-    rc = call_and_wait(&port->link, &out, &received, &old);
-    if (received != NULL)
-        sill__received_hand(received, reply);
+    rc = call_and_wait(&port->link, &out, &wait, &old);
+    if (wait.call.reply != NULL)
+        sill__received_hand(wait.call.reply, reply);
+    else if (wait.call.in_place.lane != NULL)
+        sill__in_ring_hand(&wait.call.in_place, reply);
     rc = leave(port, rc);
     sill_release(&old);
     return rc;
@@ -461,10 +484,17 @@ int sill_call(sill_port *port, const void *data, size_t size, sill_message *repl
 
 /* ---- receiving ---- */
 
+struct receive_wait {
+    struct sill__link *link;
+    sill_message *message;
+    bool handed;
+};
+
 static bool something_came(void *arg)
 {
-    const struct sill__link *link = arg;
-    return link->first != NULL || link->state == SILL__LINK_ENDED;
+    struct receive_wait *wait = arg;
+    wait->handed = wait->handed || sill__link_next(wait->link, wait->message);
+    return wait->handed || wait->link->state == SILL__LINK_ENDED;
 }
 
 int sill_receive(sill_port *port, sill_message *message, int timeout_ms)
@@ -473,17 +503,20 @@ int sill_receive(sill_port *port, sill_message *message, int timeout_ms)
         return sill__fail(SILL_INVALID, message == NULL
                                             ? "there is no place for the message"
                                             : "a server's port is received from by its server");
-    sill_release(message);
     int rc = enter(port);
-    if (rc != 0)
+    if (rc != 0) {
+        sill_release(message);
         return rc;
+    }
     struct sill__link *link = &port->link;
-    rc = sill__link_wait(link, something_came, link, sill__deadline(timeout_ms),
-                         link->cancels.told);
-    struct sill__received *r = rc == 0 ? sill__link_next(link) : NULL;
-    if (r != NULL)
-        sill__received_hand(r, message);
-    else if (rc == 0)
+    struct receive_wait wait = {link, message, false};
+    sill__message_release(link->hub, message);
+    if (link->hub->led || !sill__hub_overdue(link->hub))
+        wait.handed = sill__link_next(link, message);
+    if (!wait.handed)
+        rc = sill__link_wait(link, something_came, &wait, sill__deadline(timeout_ms),
+                             link->cancels.told);
+    if (rc == 0 && !wait.handed)
         rc = sill__link_ended(link);
     else if (rc == SILL_TIMEOUT && timeout_ms == 0)
         rc = SILL_AGAIN;

@@ -4,8 +4,9 @@
  * heap block of their own (large and private; grows as bytes come, at most doubling, so that a
  * peer that only claims a size costs nothing), or in a segment of the peer (mapped, read in place).
  *
- * Shared words: own->released[slot] is written here, by this process only; the peer's want_space
- * is read here.
+ * Small messages that are read in place in a ring are not here: struct sill__in_ring in link.h.
+ *
+ * Shared words: own->released[slot] is written here, by this process only.
  */
 #include "link.h"
 
@@ -68,22 +69,6 @@ void sill__peer_segment_unref(struct sill__peer_segment *segment)
     sill__free(segment);
 }
 
-/* The peer waits for space and has not been rung for it: ring. */
-static void ring_for_space(struct sill__link *link)
-{
-    if (link->state != SILL__LINK_OPEN || link->peer_words == NULL)
-        return;
-    /* seq_cst fence, pairs with the one in link_send.c wait_for_space: either the sender sees the
-     * released word, or we see its want */
-    atomic_thread_fence(memory_order_seq_cst);
-    uint32_t want = atomic_load_explicit(&link->peer_words->want_space, memory_order_relaxed);
-    if (want == 0 || want == link->rung)
-        return;
-    link->rung = want;
-    const struct sill__frame bell = {.type = SILL__FRAME_BELL};
-    sill__link_control(link, &bell, NULL, 0);
-}
-
 void sill__received_release_block(struct sill__received *r)
 {
     if (r->segment == NULL)
@@ -96,7 +81,7 @@ void sill__received_release_block(struct sill__received *r)
         atomic_store_explicit(&link->own->released[r->slot], r->generation, memory_order_release);
     sill__peer_segment_unref(r->segment);
     r->segment = NULL;
-    ring_for_space(link);
+    sill__link_ring_space(link);
     SILL__STEP(release_done);
 }
 

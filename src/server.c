@@ -31,6 +31,8 @@ struct sill_server {
     sill_port *ports;
     unsigned count;
     sill_port *ready_first, *ready_last;
+    unsigned standing; /* ports in that line */
+    unsigned turns;    /* until those that are looked at are asked again */
     struct sill__cancels cancels;
     bool accept_later; /* the listener waits for the alarm */
 };
@@ -38,9 +40,9 @@ struct sill_server {
 /* ---- ports in line ---- */
 
 /* Whether the port has something to hand out. */
-static bool has_news(const sill_port *port)
+static bool has_news(sill_port *port)
 {
-    if (port->link.first != NULL)
+    if (sill__link_has(&port->link))
         return true;
     return port->link.state == SILL__LINK_ENDED && port->farewell != NULL;
 }
@@ -56,6 +58,7 @@ static void stand_in_line(sill_server *server, sill_port *port)
     else
         server->ready_first = port;
     server->ready_last = port;
+    server->standing++;
 }
 
 static void leave_line(sill_server *server, sill_port *port)
@@ -71,6 +74,7 @@ static void leave_line(sill_server *server, sill_port *port)
     if (server->ready_last == port)
         server->ready_last = before;
     port->listed = false;
+    server->standing--;
 }
 
 void sill__server_forget(sill_port *port)
@@ -212,7 +216,7 @@ static int make_server(sill_server **out, const char *name, const sill_port_opti
     server->options = *options;
     server->policy = *policy;
     server->source.work = accept_some;
-    int rc = sill__hub_create(&server->hub);
+    int rc = sill__hub_create(&server->hub, policy->spin_ns);
     if (rc != 0)
         goto fail_memory;
     server->hub->owner = server;
@@ -255,12 +259,6 @@ static int enter(sill_server *server)
     return 0;
 }
 
-static bool anybody_ready(void *arg)
-{
-    const sill_server *server = arg;
-    return server->ready_first != NULL;
-}
-
 static void hand_farewell(sill_port *port, sill_message *message)
 {
     struct sill__received *r = port->farewell;
@@ -270,34 +268,75 @@ static void hand_farewell(sill_port *port, sill_message *message)
     sill__received_hand(r, message);
 }
 
-static void hand_next(sill_server *server, sill_message *message)
+/* The port's next message, or its last word. */
+static bool hand_from(sill_port *port, sill_message *message)
 {
-    sill_port *port = server->ready_first;
-    leave_line(server, port);
-    struct sill__received *r = sill__link_next(&port->link);
-    if (r == NULL) {
-        hand_farewell(port, message);
-        return;
+    if (sill__link_next(&port->link, message)) {
+        if (message->type == SILL_CONNECT)
+            port->asked = true;
+        return true;
     }
-    if (r->type == SILL_CONNECT)
-        port->asked = true;
-    sill__received_hand(r, message);
-    stand_in_line(server, port);
+    if (port->link.state != SILL__LINK_ENDED || port->farewell == NULL)
+        return false;
+    hand_farewell(port, message);
+    return true;
+}
+
+/* Hands out one message of the port that stands first, which then goes to the end of the line if it
+ * has more. After each round of the line those that are looked at are asked as well: a client in
+ * line must not keep the others from it. */
+static bool hand_next(sill_server *server, sill_message *message)
+{
+    bool handed = false;
+    if (server->turns == 0 || server->ready_first == NULL) {
+        sill__hub_look(server->hub);
+        server->turns = server->standing;
+    }
+    while (!handed && server->ready_first != NULL) {
+        sill_port *port = server->ready_first;
+        if (server->turns > 0)
+            server->turns--;
+        sill__port_ref(port); /* its link may end, and be forgotten */
+        leave_line(server, port);
+        handed = hand_from(port, message);
+        if (port->open)
+            stand_in_line(server, port);
+        sill__port_unref(port);
+    }
+    return handed;
+}
+
+struct receive_wait {
+    sill_server *server;
+    sill_message *message;
+    bool handed;
+};
+
+static bool anybody_ready(void *arg)
+{
+    struct receive_wait *wait = arg;
+    wait->handed = wait->handed || hand_next(wait->server, wait->message);
+    return wait->handed;
 }
 
 int sill_server_receive(sill_server *server, sill_message *message, int timeout_ms)
 {
     if (message == NULL)
         return sill__fail(SILL_INVALID, "there is no place for the message");
-    sill_release(message);
     int rc = enter(server);
-    if (rc != 0)
+    if (rc != 0) {
+        sill_release(message);
         return rc;
-    const struct sill__until until = {anybody_ready, server, sill__deadline(timeout_ms),
-                                      &server->cancels, server->cancels.told};
-    rc = sill__hub_wait(server->hub, &until);
-    if (rc == 0)
-        hand_next(server, message);
+    }
+    sill__message_release(server->hub, message);
+    struct receive_wait wait = {server, message, false};
+    if (server->hub->led || !sill__hub_overdue(server->hub))
+        wait.handed = hand_next(server, message);
+    if (!wait.handed) {
+        const struct sill__until until = {anybody_ready,          &wait, sill__deadline(timeout_ms),
+                                          &server->cancels, server->cancels.told, NULL};
+        rc = sill__hub_wait(server->hub, &until);
+    }
     sill__hub_leave(server->hub);
     return rc == SILL_TIMEOUT && timeout_ms == 0 ? SILL_AGAIN : rc;
 }

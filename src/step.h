@@ -25,6 +25,13 @@
     X(mapped_copied)     /* the block is filled, no descriptor is sent */                          \
     X(mapped_sent)       /* the descriptor is sent */                                              \
     X(rounds_piece)      /* a piece of a large message is sent, more are to come */                \
+    X(record_written)    /* a record's body is in the ring, its word is not */                     \
+    X(record_published)  /* its word is, the peer is not rung */                                   \
+    X(bell_begin)        /* the peer sleeps and is to be rung */                                   \
+    X(bell_done)         /* it was */                                                              \
+    X(armed)             /* want is set, the last look is to come */                               \
+    X(space_wanted)      /* want_space is set, likewise */                                         \
+    X(position_told)     /* room in the ring was given back */                                     \
     X(receive_begin)     /* a frame has come, nothing is done with it */                           \
     X(receive_taken)     /* a message is handed to the caller */                                   \
     X(release_begin)     /* the caller is done, the block is not given back */                     \

@@ -26,10 +26,11 @@ static const struct rule {
                              sizeof(struct sill__hello) + SILL__DATA_MAX, 0, 0, 1},
     [SILL__FRAME_REFUSE] = {0, SILL__DATA_MAX, 0, 0, 0},
     [SILL__FRAME_MESSAGE] = {0, SILL__CHUNK_MAX,
-                             SILL__FRAME_DESCRIBED | SILL__FRAME_LOANED | SILL__FRAME_REFUSED, 0,
-                             SILL_HANDLES_MAX},
-    [SILL__FRAME_MORE] = {1, SILL__CHUNK_MAX, SILL__FRAME_DESCRIBED, 0, 0},
-    [SILL__FRAME_ABORT] = {0, 0, 0, 0, 0},
+                             SILL__FRAME_DESCRIBED | SILL__FRAME_LOANED | SILL__FRAME_REFUSED |
+                                 SILL__FRAME_URGENT,
+                             0, SILL_HANDLES_MAX},
+    [SILL__FRAME_MORE] = {1, SILL__CHUNK_MAX, SILL__FRAME_DESCRIBED | SILL__FRAME_URGENT, 0, 0},
+    [SILL__FRAME_ABORT] = {0, 0, SILL__FRAME_URGENT, 0, 0},
     [SILL__FRAME_SEGMENT] = {0, 0, 0, 1, 1},
     [SILL__FRAME_DROP] = {0, 0, 0, 0, 0},
     [SILL__FRAME_BELL] = {0, 0, 0, 0, 0},
@@ -82,13 +83,18 @@ int sill__hello_parse(const void *body, size_t size, struct sill__hello *out, ui
         return sill__fail(SILL_VERSION,
                           "the peer speaks versions %u to %u of the protocol, this sill %u to %u",
                           out->oldest, out->version, SILL__WIRE_OLDEST, SILL__WIRE_VERSION);
+    if ((out->features & SILL__FEATURE_MAP) != 0 &&
+        (out->ring_size < SILL__RING_MIN || out->ring_size > SILL__RING_MAX ||
+         (out->ring_size & (out->ring_size - 1)) != 0))
+        return sill__fail(SILL_PROTOCOL, "the peer's ring has an impossible size (%lu bytes)",
+                          (unsigned long)out->ring_size);
     *version = out->version < SILL__WIRE_VERSION ? out->version : SILL__WIRE_VERSION;
     return 0;
 }
 
 int sill__descriptor_check(const struct sill__descriptor *d, uint64_t segment_size, uint64_t left)
 {
-    if (d->slot >= SILL__SLOTS || d->zero != 0 || d->offset % 64 != 0 || d->size == 0 ||
+    if (d->slot >= SILL__SLOTS || d->offset % 64 != 0 || d->size == 0 ||
         d->size > left || d->offset > segment_size || d->size > segment_size - d->offset)
         return sill__fail(SILL_PROTOCOL, "the peer described a block that cannot be: %llu bytes at "
                           "%llu of a segment of %llu, %llu expected",

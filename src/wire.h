@@ -1,5 +1,6 @@
 /* wire.h - everything that one side writes and the other must parse: frames, handshake, block
- * descriptors, and the page of control words in shared memory. Pure functions, no I/O.
+ * descriptors, bodies of records, and the page of control words in shared memory. Pure functions,
+ * no I/O. (The records themselves: ring.h.)
  *
  * All numbers are in the machine's own byte order (both sides are on one machine), of fixed width
  * and at fixed offsets, the same for 32-bit and 64-bit processes and for every compiler. A change
@@ -24,8 +25,8 @@
 
 #include <sill/channel.h>
 
-#define SILL__WIRE_VERSION 1
-#define SILL__WIRE_OLDEST  1
+#define SILL__WIRE_VERSION 2
+#define SILL__WIRE_OLDEST  2
 
 #define SILL__FRAME_HEAD     32
 #define SILL__CHUNK_MAX      (128 * 1024) /* body of a message's frame, bytes */
@@ -52,7 +53,8 @@ enum sill__frame_type {
 enum sill__frame_flag {
     SILL__FRAME_DESCRIBED = 1, /* the body is a struct sill__descriptor, not the bytes */
     SILL__FRAME_LOANED = 2,    /* the bytes were built in place: the sender copied nothing */
-    SILL__FRAME_REFUSED = 4    /* of a reply: the request is refused */
+    SILL__FRAME_REFUSED = 4,   /* of a reply: the request is refused */
+    SILL__FRAME_URGENT = 16    /* belongs to the urgent lane */
 };
 
 struct sill__frame {
@@ -75,14 +77,20 @@ int sill__frame_check(const struct sill__frame *frame, uint64_t data_max);
 
 #define SILL__HELLO_MAGIC UINT32_C(0x6c6c6973) /* "sill" in memory on a little-endian machine */
 
-enum sill__feature { SILL__FEATURE_MAP = 1 }; /* the control region is passed and maps */
+#define SILL__RING_MIN 4096 /* bytes; sizes are powers of two */
+#define SILL__RING_MAX (256 * 1024 * 1024)
+
+enum sill__feature {
+    SILL__FEATURE_MAP = 1,    /* the control region, with its rings, is passed and maps */
+    SILL__FEATURE_BARRIER = 2 /* barrier.h: who sleeps pays, who publishes need not */
+};
 
 struct sill__hello {
     uint32_t magic;
     uint16_t version; /* HELLO: the newest that the client speaks; WELCOME: the one to be used */
     uint16_t oldest;  /* HELLO: the oldest; WELCOME: the same as version */
     uint32_t features;
-    uint32_t zero;
+    uint32_t ring_size;   /* bytes of the writer's ring; with FEATURE_MAP */
     uint64_t message_max; /* the largest message that the sender of this takes, bytes */
     uint64_t reserved;
 };
@@ -97,7 +105,7 @@ struct sill__descriptor {
     uint32_t segment;
     uint32_t slot;       /* index into the receiver's release table */
     uint32_t generation; /* what the receiver writes there when it is done */
-    uint32_t zero;
+    uint32_t serial;     /* of the segment, as announced: numbers are used again, serials not */
     uint64_t offset; /* from the beginning of the segment's data, bytes; a multiple of 64 */
     uint64_t size;   /* bytes */
 };
@@ -106,20 +114,52 @@ static_assert(sizeof(struct sill__descriptor) == 32, "descriptor");
 /* 0, or PROTOCOL if it is not within `segment_size` or larger than `left`. */
 int sill__descriptor_check(const struct sill__descriptor *d, uint64_t segment_size, uint64_t left);
 
-/* One side's control words, in a region of its own that the peer maps read-only. Every word has
- * one writer, the owner of the region. */
-#define SILL__SLOTS 960
+/* The body of a record that describes: a mapped message, or a piece of one. */
+struct sill__described {
+    uint64_t id;
+    uint64_t total; /* bytes of the whole message; of MORE 0 */
+    struct sill__descriptor block;
+};
+static_assert(sizeof(struct sill__described) == 48, "described record");
+
+/* Messages travel in two lanes, each with a ring of its own; what is in the urgent one overtakes
+ * what waits in the other. */
+enum sill__lane_number { SILL__LANE_PLAIN, SILL__LANE_URGENT, SILL__LANES };
+
+/* One side's control words and rings, in a region of its own that the peer maps read-only. Every
+ * word has one writer, the owner of the region. What is written at different times lies 128 bytes
+ * apart, since processors fetch lines in pairs; with the region's header before it, the plain ring
+ * begins a page. */
+#define SILL__SLOTS       512
+#define SILL__URGENT_RING 1024 /* bytes */
 
 struct sill__control {
-    _Atomic uint32_t want_space; /* not 0: the owner sleeps until the peer releases blocks; the
-                                    peer rings once for each new value */
-    uint32_t slots;              /* SILL__SLOTS */
+    uint32_t slots;     /* SILL__SLOTS */
+    uint32_t ring_size; /* as in the greeting */
     uint32_t reserved[14];
+
+    _Atomic uint32_t want; /* not 0: the owner sleeps until something is published; the peer rings
+                              once for each new value */
+    uint32_t apart_want[31];
+
+    _Atomic uint32_t consumed[SILL__LANES]; /* position in the peer's ring up to which it is free */
+    uint32_t apart_consumed[30];
+
+    _Atomic uint32_t want_space; /* as want: the owner sleeps until the peer releases something */
+    uint32_t apart_space[31];
+
     _Atomic uint32_t released[SILL__SLOTS]; /* [slot]: generation of the peer's block that the
                                                owner has last released there */
+    uint32_t apart_released[128];
+    unsigned char urgent[SILL__URGENT_RING];
+    unsigned char ring[]; /* ring_size bytes */
 };
 static_assert(sizeof(_Atomic uint32_t) == 4, "atomics are plain words");
-static_assert(sizeof(struct sill__control) == 64 + 4 * SILL__SLOTS, "control words");
-static_assert(offsetof(struct sill__control, released) == 64, "control words");
+static_assert(offsetof(struct sill__control, want) == 64, "control words");
+static_assert(offsetof(struct sill__control, consumed) == 192, "control words");
+static_assert(offsetof(struct sill__control, want_space) == 320, "control words");
+static_assert(offsetof(struct sill__control, released) == 448, "control words");
+static_assert(offsetof(struct sill__control, urgent) == 3008, "control words");
+static_assert(offsetof(struct sill__control, ring) == 4032, "control words");
 
 #endif

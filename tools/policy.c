@@ -83,7 +83,7 @@ static json_t *explanation(const sill_policy *policy, uint64_t size)
 {
     const char *reason = "";
     /* What a connection of this version can do where shared memory can be had. */
-    int path = sill_policy_pick(policy, size, SILL_CAN_MAP, &reason);
+    int path = sill_policy_pick(policy, size, SILL_CAN_INLINE | SILL_CAN_MAP, &reason);
 
     return json_pack("{s:I, s:s, s:s}", "size", (json_int_t)size, "path", sill_path_name(path),
                      "reason", reason);

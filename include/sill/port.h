@@ -83,9 +83,10 @@ typedef struct sill_message {
     uint64_t id;           /* requests and replies: the number that matches them; else 0 */
     sill_port *port;       /* the connection it came by */
     void *context;         /* server: what sill_accept was given for the client */
-    void *internal;        /* sill's */
+    void *internal;        /* sill's, as the next */
+    uint64_t internal_word;
 } sill_message;
-#define SILL_MESSAGE_INIT {0, 0, 0, 0, NULL, 0, 0, NULL, NULL, NULL}
+#define SILL_MESSAGE_INIT {0, 0, 0, 0, NULL, 0, 0, NULL, NULL, NULL, 0}
 
 /* How a long transfer goes on: a call of a user's function between the pieces of a message that
  * travels in more than one (paths channel and rounds). */
@@ -114,6 +115,8 @@ typedef struct sill_port_options {
                                    of its ports either (the cancels may be called) */
     void *progress_arg;
     const char *directory;      /* as in sill_channel_options */
+    int region;                 /* enum sill_region_kind: what this side shares; AUTO: the best
+                                   here. UNSUPPORTED if it cannot be passed to another process. */
     /* listen only */
     int access;                 /* enum sill_access */
     unsigned clients_max;       /* 0: 65536; further clients are refused with LIMIT */
@@ -131,7 +134,7 @@ typedef struct sill_port_options {
     int server_uid_set;
 } sill_port_options;
 #define SILL_PORT_OPTIONS_INIT                                                                     \
-    {sizeof(sill_port_options), NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, NULL, 0,     \
+    {sizeof(sill_port_options), NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, 0,  \
      NULL, 0, 0, 0, NULL, 0, 0}
 
 /* ---- server ---- */
@@ -245,9 +248,14 @@ typedef struct sill_send_options {
 #define SILL_SEND_OPTIONS_INIT {sizeof(sill_send_options), 0, 0, NULL, 0}
 
 enum sill_send_flag {
-    SILL_SEND_LOAN = 1 /* `data` came from sill_loan on this port. A send that returns 0 (a call:
+    SILL_SEND_LOAN = 1,    /* `data` came from sill_loan on this port. A send that returns 0 (a call:
                           or REFUSED, or TIMEOUT after sending) has taken it back; on any other
                           failure it stays the caller's, to send again or to cancel. */
+    SILL_SEND_MORE = 2,    /* more is coming at once: the peer, if it sleeps, is not woken for this
+                              message but for the next without the flag, or when this side next
+                              waits or closes. A stream of small messages costs less so. */
+    SILL_SEND_URGENT = 4   /* overtakes the messages that wait at the receiver without this flag;
+                              urgent messages keep their order among themselves */
 };
 
 /* As sill_call, sill_send and sill_reply, with options (NULL: none). */

@@ -4,9 +4,9 @@
 . "$(dirname "$0")/common.bash"
 
 start server serve echo-1 --echo
-path_of() { [ "$1" -lt 65536 ] && echo channel || echo mapped; }
+path_of() { if [ "$1" -le 4096 ]; then echo inline; elif [ "$1" -lt 65536 ]; then echo channel; else echo mapped; fi; }
 
-for size in 0 1 100 4096 65536 1048576 67108864; do
+for size in 0 1 100 4096 10000 65536 1048576 67108864; do
     bytes "$size" in
     expect 0 call echo-1 in -o back --wait "$patience" --timeout "$patience" -v
     cmp in back || fail "$size bytes came back as others"

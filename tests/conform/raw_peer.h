@@ -7,19 +7,23 @@
 
 #include "channel.h"
 #include "clock.h"
+#include "ring.h"
 #include "wire.h"
 
 /* A connection that is used by hand, on the seam below ports. */
 struct raw {
     sill__conn *conn;
     sill__wait *wait;
-    sill_region *region; /* control words, or a segment */
+    sill_region *region;  /* control words and ring */
+    sill_region *segment; /* the last that was announced */
+    sill_region *peer;   /* those of the other side; NULL: not mapped */
 };
 
 static inline void raw_open(struct raw *raw, sill__conn *conn)
 {
     raw->conn = conn;
     raw->region = NULL;
+    raw->segment = raw->peer = NULL;
     support_ok(sill__wait_create(&raw->wait));
     support_ok(conn->ops->watch(conn, raw->wait, raw));
 }
@@ -38,6 +42,8 @@ static inline void raw_close(struct raw *raw)
     raw->conn->ops->close(raw->conn);
     sill__wait_destroy(raw->wait);
     sill_region_close(raw->region);
+    sill_region_close(raw->segment);
+    sill_region_close(raw->peer);
 }
 
 static inline void raw_sleep(struct raw *raw)
@@ -136,6 +142,9 @@ static inline void raw_read_welcome(struct raw *raw)
     sill_handle words = SILL_NO_HANDLE;
     memcpy(&value, rest, sizeof value);
     support_ok(raw->conn->ops->import_handle(raw->conn, value, &words));
+    sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.read_only = 1;
+    support_ok(sill_region_open_handle(&raw->peer, words, &options));
     sill__handle_close(words);
 }
 
@@ -148,15 +157,37 @@ static inline struct greeting good_hello(void)
 {
     const struct greeting g = {
         {.size = sizeof(struct sill__hello), .type = SILL__FRAME_HELLO},
-        {.magic = SILL__HELLO_MAGIC, .version = 1, .oldest = 1, .message_max = 1 << 20}};
+        {.magic = SILL__HELLO_MAGIC,
+         .version = SILL__WIRE_VERSION,
+         .oldest = SILL__WIRE_OLDEST,
+         .message_max = 1 << 20}};
     return g;
 }
 
+enum { RAW_RING = 4096 }; /* bytes of our ring */
+
 static inline void make_words(struct raw *raw, uint32_t slots)
 {
-    support_ok(sill_region_create(&raw->region, NULL, sizeof(struct sill__control), NULL));
+    support_ok(
+        sill_region_create(&raw->region, NULL, sizeof(struct sill__control) + RAW_RING, NULL));
     struct sill__control *words = sill_region_data(raw->region);
     words->slots = slots;
+    words->ring_size = RAW_RING;
+}
+
+/* Writes a record into our plain ring, at a position in units, whatever it says; and rings. */
+static inline void raw_record(struct raw *raw, uint32_t position, uint32_t word, const void *body,
+                              uint32_t size)
+{
+    struct sill__control *words = sill_region_data(raw->region);
+    unsigned char *at = words->ring + position % (RAW_RING / SILL__UNIT) * SILL__UNIT;
+    struct sill__record_head *head = (struct sill__record_head *)(void *)at;
+    const struct sill__frame bell = {.type = SILL__FRAME_BELL};
+    head->size = size;
+    if (body != NULL)
+        memcpy(head + 1, body, size);
+    atomic_store(&head->word, word);
+    raw_frame(raw, &bell, NULL, NULL, 0);
 }
 
 /* Shakes hands in order, with shared memory. */
@@ -168,6 +199,7 @@ static inline void raw_greet(struct raw *raw)
     support_ok(sill_region_handle(raw->region, &handle));
     g.head.handles = 1;
     g.hello.features = SILL__FEATURE_MAP;
+    g.hello.ring_size = RAW_RING;
     raw_frame(raw, &g.head, &g.hello, &handle, 1);
     raw_read_welcome(raw);
 }

@@ -89,13 +89,14 @@ static void sizes_and_paths(void **state)
         sill_message reply = SILL_MESSAGE_INIT;
         echo(port, sizes[i], SUPPORT_PATIENCE_MS, &reply);
         assert_int_equal(sill_policy_pick(&traits.policy, sizes[i], traits.can, NULL), reply.path);
-        assert_int_equal(reply.path == SILL_PATH_MAPPED ? 1 : 2, reply.copies);
+        assert_int_equal(reply.path == SILL_PATH_CHANNEL ? 2 : 1, reply.copies);
         sill_release(&reply);
     }
     sill_port_statistics s = {.struct_size = sizeof s};
     support_ok(sill_port_get_statistics(port, &s));
     assert_int_equal(sizeof sizes / sizeof sizes[0],
-                     s.sent[SILL_PATH_CHANNEL].messages + s.sent[SILL_PATH_MAPPED].messages);
+                     s.sent[SILL_PATH_CHANNEL].messages + s.sent[SILL_PATH_INLINE].messages +
+                         s.sent[SILL_PATH_MAPPED].messages);
     assert_int_equal(s.received[SILL_PATH_MAPPED].messages, s.sent[SILL_PATH_MAPPED].messages);
     assert_int_equal(s.sent[SILL_PATH_MAPPED].bytes, s.received[SILL_PATH_MAPPED].bytes);
     assert_int_equal(0, s.fallbacks);

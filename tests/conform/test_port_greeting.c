@@ -87,6 +87,7 @@ static void wrong_control_words(void **state)
         support_ok(sill_region_handle(raw.region, &handle));
         g.head.handles = 1;
         g.hello.features = SILL__FEATURE_MAP;
+        g.hello.ring_size = RAW_RING;
         raw_frame(&raw, &g.head, &g.hello, &handle, 1);
         raw_expect_end(&raw);
         raw_close(&raw);
@@ -152,7 +153,7 @@ static int answer_badly(void *arg)
             return 1;
         else
             support_sleep_ms(1);
-    struct raw raw = {conn, NULL, NULL};
+    struct raw raw = {.conn = conn};
     const struct sill__frame welcome = {.type = SILL__FRAME_WELCOME,
                                         .size = sizeof(struct sill__hello)};
     unsigned char bytes[SILL__FRAME_HEAD + sizeof(struct sill__hello) + 1] = {0};

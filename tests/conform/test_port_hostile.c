@@ -125,8 +125,8 @@ static void announce(struct raw *raw, uint64_t number, size_t size, uint64_t cla
     const struct sill__frame head = {.type = SILL__FRAME_SEGMENT, .id = number, .handles = 1,
                                      .total = claimed};
     raw_frame(raw, &head, NULL, &handle, 1);
-    sill_region_close(raw->region);
-    raw->region = region;
+    sill_region_close(raw->segment);
+    raw->segment = region;
 }
 
 static void attack_smaller_segment(struct raw *raw)
@@ -170,6 +170,95 @@ static void attack_size_overflow(struct raw *raw)
 static void attack_slot(struct raw *raw)
 {
     attack_bounds(raw, (struct sill__descriptor){.slot = SILL__SLOTS, .size = 64}, 64);
+}
+
+/* ---- records in the ring ---- */
+
+#define WORD(kind, flags, position) sill__record_word(kind, flags, position)
+
+static void attack_record_kind(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(99, 0, 0), NULL, 8);
+}
+
+static void attack_record_position(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL_DATAGRAM, 0, 7), NULL, 8);
+}
+
+static void attack_record_beyond_the_ring(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL_DATAGRAM, 0, 0), NULL, RAW_RING);
+}
+
+static void attack_record_size_overflow(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL_DATAGRAM, 0, 0), NULL, UINT32_MAX - 4);
+}
+
+static void attack_record_pad(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL__RECORD_PAD, 0, 0), NULL, 24);
+}
+
+static void attack_record_whole_pad(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL__RECORD_PAD, 0, 0), NULL, RAW_RING - 8);
+}
+
+static void attack_record_without_id(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL_REQUEST, 0, 0), NULL, 4);
+}
+
+static void attack_record_id_zero(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL_REQUEST, 0, 0), "\0\0\0\0\0\0\0\0", 8);
+}
+
+static void attack_record_unasked_reply(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL_REPLY, 0, 0), "\5\0\0\0\0\0\0\0", 8);
+}
+
+static void attack_record_flags(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL_DATAGRAM, 128, 0), NULL, 8);
+}
+
+static void attack_record_more(struct raw *raw)
+{
+    const struct sill__described d = {.block = {.size = 64}};
+    raw_record(raw, 0, WORD(SILL__RECORD_MORE, SILL__FRAME_DESCRIBED, 0), &d, sizeof d);
+}
+
+static void attack_record_abort(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL__RECORD_ABORT, 0, 0), NULL, 0);
+}
+
+static void attack_record_described(struct raw *raw)
+{
+    const struct sill__described d = {.total = 100, .block = {.segment = 1000, .size = 100}};
+    raw_record(raw, 0, WORD(SILL_DATAGRAM, SILL__FRAME_DESCRIBED, 0), &d, sizeof d);
+}
+
+static void attack_record_huge(struct raw *raw)
+{
+    const struct sill__described d = {.total = UINT64_C(1) << 60, .block = {.size = 100}};
+    raw_record(raw, 0, WORD(SILL_DATAGRAM, SILL__FRAME_DESCRIBED, 0), &d, sizeof d);
+}
+
+static void attack_record_old_segment(struct raw *raw)
+{
+    announce(raw, 0, SEGMENT_SIZE, SEGMENT_SIZE); /* its serial is 0 */
+    const struct sill__described d = {.total = 100, .block = {.serial = UINT32_MAX, .size = 100}};
+    raw_record(raw, 0, WORD(SILL_DATAGRAM, SILL__FRAME_DESCRIBED, 0), &d, sizeof d);
+}
+
+static void attack_record_reply_by_channel(struct raw *raw)
+{
+    raw_record(raw, 0, WORD(SILL_REPLY, SILL__RECORD_CHANNEL, 0), NULL, 0);
 }
 
 static void attack_odd_offset(struct raw *raw)
@@ -249,6 +338,12 @@ static const struct attack_row {
     ATTACK(smaller_segment), ATTACK(segment_number),  ATTACK(segment_twice),
     ATTACK(beyond_the_end),  ATTACK(offset_overflow), ATTACK(size_overflow),
     ATTACK(slot),            ATTACK(odd_offset),      ATTACK(after_close),
+    ATTACK(record_kind),     ATTACK(record_position), ATTACK(record_beyond_the_ring),
+    ATTACK(record_size_overflow), ATTACK(record_pad), ATTACK(record_whole_pad),
+    ATTACK(record_without_id), ATTACK(record_id_zero), ATTACK(record_unasked_reply),
+    ATTACK(record_flags),    ATTACK(record_more),     ATTACK(record_abort),
+    ATTACK(record_described), ATTACK(record_huge),    ATTACK(record_old_segment),
+    ATTACK(record_reply_by_channel),
 #ifndef _WIN32
     ATTACK(unsealed),        ATTACK(pipe),            ATTACK(file),
     ATTACK(flood_of_handles),
@@ -301,6 +396,11 @@ static void no_handles_are_left(void **state)
     }
 }
 
+static bool has_record(void *arg)
+{
+    return atomic_load(sill__ring_watch(arg)) != 0;
+}
+
 /* A broken reader of our memory harms nobody: it may release what was never sent. */
 static void false_releases(void **state)
 {
@@ -314,14 +414,21 @@ static void false_releases(void **state)
     unsigned char *body = rig_bytes(100000, 3);
     for (uint32_t i = 0; i < SILL__SLOTS; i++)
         atomic_store(&words->released[i], 1);
-    for (int i = 0; i < 5; i++) { /* the answers are mapped, into blocks "released" already */
+    const struct sill__control *peer = sill_region_data(raw.peer);
+    struct sill__ring_in answers;
+    sill__ring_in_init(&answers, peer->ring, peer->ring_size, &words->consumed[0]);
+    for (uint32_t i = 0; i < 5; i++) { /* the answers are mapped, into blocks "released" already */
         const struct sill__frame head = {.type = SILL__FRAME_MESSAGE, .kind = SILL_REQUEST,
-                                         .id = (uint64_t)i + 1, .size = 100000,
-                                         .total = 100000};
+                                         .id = i + 1, .size = 100000, .total = 100000};
         raw_send(&raw, &head, sizeof head, NULL, 0);
         raw_send(&raw, body, 100000, NULL, 0);
         raw_send(&raw, "\1", 1, NULL, 0);
-        raw_read(&raw, SILL__FRAME_HEAD + sizeof(struct sill__descriptor) + 1);
+        raw_record(&raw, i, WORD(SILL_REQUEST, SILL__RECORD_CHANNEL, i), NULL, 0);
+        struct sill__record record;
+        assert_true(support_until(has_record, &answers, SUPPORT_PATIENCE_MS));
+        support_ok(sill__ring_look(&answers, &record));
+        assert_int_equal(SILL__FRAME_DESCRIBED, record.flags);
+        sill__ring_skip(&answers, &record);
     }
     free(body);
     raw_close(&raw);

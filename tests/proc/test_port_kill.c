@@ -15,9 +15,10 @@
 #define TOLD_MS 10000
 
 #ifdef SILL_STEPS
-enum { CLIENT = 1, SERVER = 2, HALF = 4 };
+enum { CLIENT = 1, SERVER = 2, HALF = 4, FULL = 8 };
 
-/* HALF: the step is reached when the peer does not read, so a part of the scenario is for it. */
+/* HALF, FULL: the step is reached when the peer does not read its channel, its ring, so a part of
+ * the scenario is for it. */
 static const struct row {
     enum sill__step step;
     const char *name;
@@ -34,6 +35,13 @@ static const struct row {
     ROW(frame_half, CLIENT | SERVER | HALF),
     ROW(send_begin, CLIENT | SERVER),
     ROW(send_done, CLIENT | SERVER),
+    ROW(record_written, CLIENT | SERVER),
+    ROW(record_published, CLIENT | SERVER),
+    ROW(bell_begin, CLIENT | SERVER),
+    ROW(bell_done, CLIENT | SERVER),
+    ROW(armed, CLIENT | SERVER),
+    ROW(space_wanted, CLIENT | SERVER | FULL),
+    ROW(position_told, CLIENT | SERVER),
     ROW(segment_made, CLIENT | SERVER),
     ROW(segment_announced, CLIENT | SERVER),
     ROW(mapped_copied, CLIENT | SERVER),
@@ -53,7 +61,8 @@ static const struct row {
     ROW(region_published, CLIENT | SERVER),
 };
 
-enum { SMALL_SIZE = 100, MAPPED_SIZE = 200000, LARGE_SIZE = 3000000, HALF_SIZE = 4000000 };
+enum { SMALL_SIZE = 100, MAPPED_SIZE = 200000, LARGE_SIZE = 3000000, HALF_SIZE = 4000000,
+       FILL_COUNT = 1000, CALLS = 40 };
 
 /* ---- the server ---- */
 
@@ -62,6 +71,15 @@ static void answer(sill_message *m)
     sill_send_options options = SILL_SEND_OPTIONS_INIT;
     options.path = m->size > MAPPED_SIZE ? SILL_PATH_ROUNDS : SILL_PATH_AUTO;
     sill_reply_with(m, m->data, m->size, &options);
+}
+
+/* More than the ring holds. */
+static void fill_ring(sill_port *port)
+{
+    unsigned char bytes[SMALL_SIZE] = {0};
+    for (int i = 0; i < FILL_COUNT; i++)
+        if (sill_send(port, bytes, sizeof bytes, SUPPORT_PATIENCE_MS) != 0)
+            return;
 }
 
 static void half_down(sill_port *port)
@@ -74,7 +92,7 @@ static void half_down(sill_port *port)
 }
 
 /* By the first letter: 'p' wait for a line from the test, then go on; 'b' send a large datagram
- * down; 'h' answer with the number of open handles; 'q' end; else the same back. */
+ * down; 'f' fill the ring down; 'h' answer with the number of open handles; 'q' end; else the same back. */
 static bool serve_request(sill_message *m)
 {
     char first = m->size > 0 ? *(const char *)m->data : 0, line[80], text[20];
@@ -89,6 +107,10 @@ static bool serve_request(sill_message *m)
         sill_port *port = m->port;
         sill_reply(m, "b", 1);
         half_down(port);
+    } else if (first == 'f') {
+        sill_port *port = m->port;
+        sill_reply(m, "f", 1);
+        fill_ring(port);
     } else if (first == 'h') {
         sill_reply(m, text, (size_t)snprintf(text, sizeof text, "%u", support_handles()));
     } else {
@@ -160,24 +182,24 @@ static int call_letter(sill_port *port, const char *letter)
     return rc;
 }
 
-/* The server does not read: a part of a large datagram stays in the channel. */
-static int half_up(sill_port *port)
+/* The server does not read what is sent. */
+static int stay_alone(sill_port *port, void (*send)(sill_port *port))
 {
     int rc = call_letter(port, "p");
     if (rc == 0)
-        half_down(port);
+        send(port);
     return rc;
 }
 
 /* We do not read, until the test says so. */
-static int stay_away(sill_port *port)
+static int stay_away(sill_port *port, const char *letter)
 {
     char line[80];
-    int rc = call_letter(port, "b");
+    int rc = call_letter(port, letter);
     support_say("away");
     support_listen(line, sizeof line, SUPPORT_PATIENCE_MS);
     sill_message m = SILL_MESSAGE_INIT;
-    if (rc == 0)
+    while (rc == 0)
         rc = sill_receive(port, &m, SUPPORT_PATIENCE_MS);
     sill_release(&m);
     return rc;
@@ -185,7 +207,9 @@ static int stay_away(sill_port *port)
 
 static int play_ordinary(sill_port *port)
 {
-    int rc = call_size(port, SMALL_SIZE, SILL_PATH_AUTO);
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < CALLS; i++)
+        rc = call_size(port, SMALL_SIZE, SILL_PATH_AUTO);
     if (rc == 0)
         rc = call_size(port, MAPPED_SIZE, SILL_PATH_AUTO);
     if (rc == 0)
@@ -228,9 +252,11 @@ static int play_client(int argc, char **argv)
             rc = SILL_DIED; /* the server that has just refused is no more */
     }
     if (rc == 0)
-        rc = strcmp(mode, "up") == 0     ? half_up(port)
-             : strcmp(mode, "down") == 0 ? stay_away(port)
-                                         : play_ordinary(port);
+        rc = strcmp(mode, "up") == 0          ? stay_alone(port, half_down)
+             : strcmp(mode, "down") == 0      ? stay_away(port, "b")
+             : strcmp(mode, "fill-up") == 0   ? stay_alone(port, fill_ring)
+             : strcmp(mode, "fill-down") == 0 ? stay_away(port, "f")
+                                              : play_ordinary(port);
     if (rc == 0)
         rc = play_end(port, mode);
     sill_port_close(port);
@@ -279,6 +305,8 @@ static const char *mode_of(const struct row *row, bool client)
 {
     if ((row->who & HALF) != 0)
         return client ? "up" : "down";
+    if ((row->who & FULL) != 0)
+        return client ? "fill-up" : "fill-down";
     return "last";
 }
 
@@ -309,7 +337,7 @@ static void kill_server(void **state)
     wait_for_notice(row->name);
     support_kill(server);
     if (client != NULL) {
-        if ((row->who & HALF) != 0) {
+        if ((row->who & (HALF | FULL)) != 0) {
             support_expect(client, "away");
             support_tell(client, "go on");
         }
@@ -355,11 +383,12 @@ static void kill_client(void **state)
     support_expect(server, "gone SILL_CLOSED");
     unsigned before = ask_handles(name);
     support_expect(server, "gone SILL_CLOSED");
-    const char *mode = (row->who & HALF) != 0 ? "up" : "";
+    bool alone = (row->who & (HALF | FULL)) != 0;
+    const char *mode = alone ? mode_of(row, true) : "";
     struct support_process *client = start("client", name, mode, row->name);
     wait_for_notice(row->name);
     support_kill(client);
-    if ((row->who & HALF) != 0)
+    if (alone)
         support_tell(server, "go on");
     if (server_finds(row->name) != NULL)
         expect_line(server, server_finds(row->name), row->name);

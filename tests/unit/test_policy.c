@@ -36,7 +36,7 @@ static void default_values(void **state)
     assert_int_equal(policy.segment_size, MIB);
     assert_int_equal(policy.segments_max, 16);
     assert_int_equal(policy.mapped_max, 256 * MIB);
-    assert_int_equal(policy.ring_size, 64 * KIB);
+    assert_int_equal(policy.ring_size, 16 * KIB);
     assert_int_equal(policy.spin_ns, 20000);
     assert_int_equal(policy.path, SILL_PATH_AUTO);
     assert_int_equal(sill_policy_validate(&policy), SILL_OK);
@@ -285,6 +285,7 @@ static void contradictions(void **state)
     assert_invalid(&policy, "The policy's \"inline_max\" is 4096, but must be less than "
                             "\"mapped_min\", which is 4096.");
     policy = defaults();
+    policy.ring_size = 65536;
     policy.inline_max = 16384;
     assert_int_equal(sill_policy_validate(&policy), SILL_OK);
     policy.inline_max = 16385;

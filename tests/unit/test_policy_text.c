@@ -112,7 +112,7 @@ static const struct {
      "p:2:1: " INLINE_MAX "is 4096 by default, but must be less than \"mapped_min\", which is 8."},
     {"{\"inline_max\": 20000}",
      "p:1:2: " INLINE_MAX
-     "is 20000, but must be at most a quarter of \"ring_size\", which is 65536 by default."},
+     "is 20000, but must be at most a quarter of \"ring_size\", which is 16384 by default."},
     {"{\"segment_size\": 1073741824}",
      "p:1:2: \"segment_size\" is 1073741824, but must be at most \"mapped_max\", which is "
      "268435456 by default."},

@@ -1,0 +1,286 @@
+/* hub_look.c - the memory that a hub looks at: hot sources, the spin, and the way to sleep.
+ *
+ * Hot sources stand in a list. A leader copies the addresses of their words and looks at them
+ * without the lock, so that others can work meanwhile; what it sees there only makes it take the lock
+ * and look properly. The words stay mapped while there is a leader: whoever ends a source buries it
+ * (hub.h). A word that is not up to date any more, since somebody took the record, is other than 0
+ * still, so the leader comes back at once and copies anew.
+ *
+ * The way to sleep is always the same: arm (a store to own memory that the peer reads), a barrier
+ * (barrier.h), look once more. docs/model checks it.
+ *
+ * How long a leader looks adapts: looks that came to nothing several times in a row are shortened
+ * by half, down to a sixteenth, and a message that would have come in time restores them.
+ */
+#include "hub.h"
+
+#include "barrier.h"
+#include "memory.h"
+
+#define ASK_NS      INT64_C(50000) /* between looks at the wait set while busy */
+#define CLOCK_LOOKS 64             /* looks between looks at the clock */
+#define POLL_LOOKS  16             /* looks between questions to `done` */
+#define IN_VAIN_MAX 4
+#define COOL_NS     INT64_C(1000000) /* a source that is idle for so long beside busy ones */
+
+bool sill__hub_due(struct sill__source *source)
+{
+    const _Atomic uint32_t *words[SILL__LOOKS];
+    unsigned count = source->looks(source, words);
+    for (unsigned i = 0; i < count; i++)
+        if (atomic_load_explicit(words[i], memory_order_relaxed) != 0)
+            return true;
+    return false;
+}
+
+/* ---- the list ---- */
+
+void sill__hub_heat(struct sill__hub *hub, struct sill__source *source)
+{
+    if (source->looks == NULL || source->gone)
+        return;
+    source->touched = true;
+    if (source->hot)
+        return;
+    source->arm(source, false);
+    source->hot = true;
+    source->hot_previous = NULL;
+    source->hot_next = hub->hot;
+    if (hub->hot != NULL)
+        hub->hot->hot_previous = source;
+    hub->hot = source;
+    hub->hot_count++;
+}
+
+void sill__hub_cool(struct sill__hub *hub, struct sill__source *source)
+{
+    if (!source->hot)
+        return;
+    source->hot = false;
+    if (source->hot_previous != NULL)
+        source->hot_previous->hot_next = source->hot_next;
+    else
+        hub->hot = source->hot_next;
+    if (source->hot_next != NULL)
+        source->hot_next->hot_previous = source->hot_previous;
+    hub->hot_count--;
+}
+
+void sill__hub_look(struct sill__hub *hub)
+{
+    for (struct sill__source *source = hub->hot, *next; source != NULL; source = next) {
+        next = source->hot_next; /* it may go */
+        if (!sill__hub_due(source))
+            continue;
+        source->touched = true;
+        source->work(source, SILL__LOOKED);
+    }
+}
+
+static void barrier(const struct sill__hub *hub)
+{
+    /* seq_cst, pairs with the fence (or, with a lazy peer, the compiler's) in sill__link_ring: either
+     * the peer sees what we armed, or we see what it published */
+    if (hub->lazy)
+        sill__barrier_all();
+    else
+        atomic_thread_fence(memory_order_seq_cst);
+}
+
+bool sill__hub_arm(struct sill__hub *hub, const struct sill__until *until)
+{
+    until->arm(until->arg);
+    barrier(hub);
+    return until->done(until->arg);
+}
+
+bool sill__hub_go_cold(struct sill__hub *hub, const struct sill__until *until)
+{
+    bool found = false;
+    for (struct sill__source *s = hub->hot; s != NULL; s = s->hot_next)
+        s->arm(s, true);
+    if (until != NULL && until->arm != NULL)
+        until->arm(until->arg);
+    if (hub->hot == NULL && (until == NULL || until->arm == NULL))
+        return true;
+    barrier(hub);
+    if (until != NULL && until->arm != NULL)
+        found = until->done(until->arg);
+    for (struct sill__source *s = hub->hot, *next; s != NULL; s = next) {
+        next = s->hot_next;
+        if (sill__hub_due(s)) {
+            s->arm(s, false);
+            found = true;
+        } else {
+            sill__hub_cool(hub, s);
+        }
+    }
+    return !found;
+}
+
+void sill__hub_cool_idle(struct sill__hub *hub, int64_t now)
+{
+    bool any = false;
+    if (hub->hot_count < 2)
+        return;
+    int64_t limit = hub->spin_ns > COOL_NS ? hub->spin_ns : COOL_NS;
+    for (struct sill__source *s = hub->hot; s != NULL; s = s->hot_next) {
+        if (s->touched)
+            s->idle_since = now;
+        s->touched = false;
+        if (now - s->idle_since < limit)
+            continue;
+        s->arm(s, true);
+        any = true;
+    }
+    if (!any)
+        return;
+    barrier(hub);
+    for (struct sill__source *s = hub->hot, *next; s != NULL; s = next) {
+        next = s->hot_next;
+        if (now - s->idle_since < limit)
+            continue;
+        if (sill__hub_due(s))
+            s->arm(s, false);
+        else
+            sill__hub_cool(hub, s);
+    }
+}
+
+/* ---- looking ---- */
+
+/* The words of all hot sources, as the leader's copy. False: no memory for it. */
+static bool copy_words(struct sill__hub *hub, unsigned *count)
+{
+    unsigned need = hub->hot_count * SILL__LOOKS;
+    if (need > hub->words_capacity) {
+        const _Atomic uint32_t **words =
+            sill__realloc(hub->words, 2 * need * sizeof *words); /* NOLINT(bugprone-sizeof-*) */
+        if (words == NULL)
+            return false;
+        hub->words = words;
+        hub->words_capacity = 2 * need;
+    }
+    *count = 0;
+    for (struct sill__source *s = hub->hot; s != NULL; s = s->hot_next)
+        *count += s->looks(s, hub->words + *count);
+    return true;
+}
+
+/* Looks at the words, without the lock, until one is not 0, somebody pokes, or `end`. */
+static bool watch(struct sill__hub *hub, unsigned count, unsigned looks, int64_t end)
+{
+    for (unsigned i = 1;; i++) {
+        for (unsigned k = 0; k < count; k++)
+            if (atomic_load_explicit(hub->words[k], memory_order_relaxed) != 0)
+                return true;
+        if (atomic_load_explicit(&hub->poked, memory_order_relaxed))
+            return true;
+        if (i % looks == 0 && (looks < CLOCK_LOOKS || sill__now_ns() >= end))
+            return false;
+        sill__relax();
+    }
+}
+
+static void in_vain(struct sill__hub *hub)
+{
+    if (++hub->vain < IN_VAIN_MAX)
+        return;
+    hub->vain = 0;
+    if (hub->spin_now > hub->spin_ns / 16)
+        hub->spin_now /= 2;
+}
+
+void sill__hub_slept(struct sill__hub *hub, int64_t since)
+{
+    if (hub->spin_now < hub->spin_ns && sill__now_ns() - since < hub->spin_ns)
+        hub->spin_now = hub->spin_ns;
+}
+
+/* The first looks are without the clock, whose reading would take as long as a message does. */
+static bool begin(struct sill__hub *hub, unsigned count, struct sill__patience *patience)
+{
+    if (watch(hub, count, CLOCK_LOOKS, 0))
+        return true;
+    patience->since = sill__now_ns();
+    patience->end = patience->since + hub->spin_now;
+    patience->ask = patience->since + ASK_NS;
+    return false;
+}
+
+enum sill__spun sill__hub_spin(struct sill__hub *hub, const struct sill__until *until,
+                               struct sill__patience *patience)
+{
+    unsigned count = 0;
+    bool polls = until->arm != NULL, found = false;
+    if (hub->spin_ns == 0 || (hub->hot == NULL && !polls) || patience->over)
+        return SILL__SPUN_OUT;
+    if (until->deadline == 0)
+        return SILL__SPUN_ASK;
+    if (!copy_words(hub, &count))
+        return SILL__SPUN_OUT;
+    atomic_store_explicit(&hub->poked, false, memory_order_relaxed);
+    sill__unlock(&hub->lock);
+    if (patience->end == 0)
+        found = begin(hub, count, patience);
+    int64_t end = sill__earlier(sill__earlier(patience->end, patience->ask), until->deadline);
+    if (!found)
+        found = watch(hub, count, polls ? POLL_LOOKS : CLOCK_LOOKS, end);
+    sill__lock(&hub->lock);
+    if (found || atomic_load_explicit(&hub->poked, memory_order_relaxed)) {
+        hub->vain = 0;
+        return SILL__SPUN_FOUND;
+    }
+    int64_t now = sill__now_ns();
+    if (now >= patience->end) {
+        patience->over = true;
+        in_vain(hub);
+        return SILL__SPUN_OUT;
+    }
+    if (now < patience->ask)
+        return SILL__SPUN_FOUND; /* `done` is to be asked, or it is too late */
+    patience->ask = now + ASK_NS;
+    return SILL__SPUN_ASK;
+}
+
+bool sill__hub_overdue(struct sill__hub *hub)
+{
+    if (++hub->served < 16)
+        return false;
+    hub->served = 0;
+    int64_t now = sill__now_ns();
+    if (now - hub->asked < ASK_NS)
+        return false;
+    hub->asked = now;
+    return true;
+}
+
+/* ---- bells that are held back ---- */
+
+void sill__hub_hold(struct sill__hub *hub, struct sill__source *source)
+{
+    if (source->held || source->gone)
+        return;
+    source->held = true;
+    source->next_held = hub->held;
+    hub->held = source;
+}
+
+void sill__hub_unhold(struct sill__hub *hub, struct sill__source *source)
+{
+    if (!source->held)
+        return;
+    struct sill__source **at = &hub->held;
+    while (*at != source)
+        at = &(*at)->next_held;
+    *at = source->next_held;
+    source->held = false;
+}
+
+void sill__hub_ring_held(struct sill__hub *hub)
+{
+    for (struct sill__source *source; (source = hub->held) != NULL;) {
+        sill__hub_unhold(hub, source);
+        source->ring(source);
+    }
+}
