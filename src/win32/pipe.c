@@ -1,9 +1,16 @@
 /* pipe.c - named pipes as channels: bytes and handles.
  *
- * Pipes tell of completed operations and not of readiness. So a read is always outstanding, into a
- * buffer of the connection's own; recv empties the buffer and issues the next read. send fills
- * another buffer and issues a write of it; until that has ended the channel is not writable. Both
- * operations belong to the system until their packets are taken (wait_win32.h).
+ * Pipes tell of completed operations and not of readiness. So a read of no bytes is always
+ * outstanding: it ends when there is something to read, or the end. recv then reads what is there
+ * into a buffer of the connection's own, which ends at once, empties the buffer and issues the next
+ * read of nothing. send fills another buffer and issues a write of it; until that has ended the
+ * channel is not writable. Both operations belong to the system until their packets are taken
+ * (wait_win32.h).
+ *
+ * Why no bytes: Wine takes those of a pending read from the pipe and then has the thread that
+ * issued it fetch them; if that thread is just ending, they are gone. A read of nothing loses
+ * nothing: what counts is its packet, and that always comes. Should a system end one before there
+ * are bytes, the read of bytes that follows it stays outstanding in its place.
  *
  * A read that is cancelled, as the end of a thread may do, moved nothing and is issued again. How
  * much of a cancelled write arrived nobody can say, so it ends the connection (DIED).
@@ -43,6 +50,7 @@ struct pipe_conn {
 
     struct sill__overlapped read;
     bool reading; /* a read was issued and its outcome not looked at */
+    bool noticed; /* a read of nothing has ended well: the next one, or this, is of bytes */
     unsigned char *in;
     size_t in_from, in_size;
     DWORD end; /* what ended reading; 0: nothing yet */
@@ -136,19 +144,22 @@ static int buffer_make(unsigned char **buffer)
 
 /* ---- receiving ---- */
 
-/* The outcome of a read: bytes, or the end, or nothing (it was cancelled). */
+/* The outcome of a read: notice of bytes, bytes, the end, or nothing (it was cancelled). */
 static void read_ended(struct pipe_conn *conn, DWORD code, DWORD bytes)
 {
+    bool of_bytes = conn->noticed;
     conn->reading = false;
-    if (code == 0) {
+    conn->noticed = code == 0 && !of_bytes;
+    if (code == 0 && of_bytes) {
         conn->in_from = 0;
         conn->in_size = bytes;
-    } else if (code != ERROR_OPERATION_ABORTED) {
+    } else if (code != 0 && code != ERROR_OPERATION_ABORTED) {
         conn->end = code;
     }
 }
 
-/* Issues a read, if the buffer is empty and none is under way. */
+/* Issues a read, if the buffer is empty and none is under way: of what was noticed, or of nothing.
+ */
 static int read_issue(struct pipe_conn *conn)
 {
     if (conn->reading || conn->end != 0 || conn->in_from < conn->in_size)
@@ -158,7 +169,7 @@ static int read_issue(struct pipe_conn *conn)
         return status;
     DWORD bytes = 0;
     sill__overlapped_prepare(&conn->read);
-    BOOL ok = ReadFile(conn->handle, conn->in, BUFFER, NULL, &conn->read.os);
+    BOOL ok = ReadFile(conn->handle, conn->in, conn->noticed ? BUFFER : 0, NULL, &conn->read.os);
     DWORD code = sill__overlapped_started(&conn->read, ok);
     if (code == ERROR_IO_PENDING) {
         conn->reading = true;

@@ -20,7 +20,7 @@
 #include "../status.h"
 #include "path.h"
 
-#define QUOTA 65536 /* bytes that the system keeps for a reader, each way */
+#define QUOTA 131072 /* bytes that the system keeps for a reader, each way: two full writes */
 
 /* Everybody else who may connect: everything that a client's handle needs, without the right to
  * make another instance of the pipe and so to pose as the server. */

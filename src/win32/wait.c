@@ -181,8 +181,10 @@ static void take_packets(const OVERLAPPED_ENTRY *entries, ULONG count)
             continue; /* a wake-up */
         struct sill__overlapped *op = (struct sill__overlapped *)(void *)entries[i].lpOverlapped;
         if (op->os.Internal == PENDING) {
-            /* Never on Windows. Wine lets the issuing thread store the outcome, and if that thread
-             * has ended meanwhile, only the packet tells it: as a rule, that it was cancelled. */
+            /* Never on Windows. Wine has the issuing thread store the outcome, and if that thread
+             * is just ending, only the packet tells it: how the operation ended, though not what
+             * it moved. So only operations of which that is not asked may be left pending: see
+             * pipe.c for what that means for reads. */
             op->os.InternalHigh = entries[i].dwNumberOfBytesTransferred;
             op->os.Internal = entries[i].Internal;
         }
