@@ -86,7 +86,7 @@ static inline void raw_frame(struct raw *raw, const struct sill__frame *head, co
     }
     assert_true(at + head->size + 1 <= sizeof bytes);
     if (head->size > 0)
-        memcpy(bytes + at, body, head->size);
+        memcpy(bytes + at, body != NULL ? body : bytes, body != NULL ? head->size : 0);
     at += head->size;
     bytes[at++] = 1;
     raw_send(raw, bytes, at, handles, count);
