@@ -137,11 +137,31 @@ static uint64_t select_tick(uint64_t *list, size_t count, size_t k)
     return list[k];
 }
 
+/* The counter of some processors goes in steps of 10 ns, so that many samples are equal. Those are
+ * taken as spread evenly over the step that they stand for: from half way to the next smaller value
+ * to half way to the next larger one. */
 static double percentile(uint64_t *list, size_t count, double part)
 {
-    size_t k = (size_t)(part * (double)count);
+    double target = part * (double)count;
+    size_t k = (size_t)target;
+    uint64_t value = select_tick(list, count, k < count ? k : count - 1);
+    uint64_t below = 0, above = UINT64_MAX;
+    size_t less = 0, equal = 0, i;
+    double low, high;
 
-    return (double)select_tick(list, count, k < count ? k : count - 1) * bench_tick_ns;
+    for (i = 0; i < count; i++) {
+        if (list[i] < value) {
+            less++;
+            below = list[i] > below ? list[i] : below;
+        } else if (list[i] > value) {
+            above = list[i] < above ? list[i] : above;
+        } else {
+            equal++;
+        }
+    }
+    low = less > 0 ? (double)(value + below) / 2 : (double)value;
+    high = above < UINT64_MAX ? (double)value / 2 + (double)above / 2 : (double)value;
+    return (low + (high - low) * (target - (double)less) / (double)equal) * bench_tick_ns;
 }
 
 void bench_note_trips(struct bench *bench, size_t count)

@@ -20,11 +20,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "os.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include "os.h"
 
 enum { BENCH_REPETITIONS = 5, BENCH_SIZES_MAX = 64, BENCH_SIZE_MIN = 8 };
 
@@ -120,7 +120,7 @@ BENCH_INLINE int bench_latency(struct bench *bench, bench_step *send, bench_step
     status = bench_trips(bench, bench->seconds / 5, 10, &count, send, receive, arg);
     for (i = 0; i < BENCH_REPETITIONS && status == 0; i++) {
         status =
-            bench_trips(bench, bench->seconds / BENCH_REPETITIONS, 4, &count, send, receive, arg);
+            bench_trips(bench, bench->seconds / (double)BENCH_REPETITIONS, 4, &count, send, receive, arg);
         if (status == 0)
             bench_note_trips(bench, count);
     }
@@ -157,7 +157,7 @@ BENCH_INLINE int bench_throughput(struct bench *bench, uint64_t size, bench_step
 
     bench->done = 0;
     for (i = -1; i < BENCH_REPETITIONS && status == 0; i++) {
-        status = bench_send_many(bench->seconds / BENCH_REPETITIONS, size, &count, send, arg);
+        status = bench_send_many(bench->seconds / (double)BENCH_REPETITIONS, size, &count, send, arg);
         if (status == 0)
             status = finish(arg);
         if (status == 0 && i >= 0)
