@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench_os.h"
+
 struct options {
     struct bench_sizes sizes;
     double seconds;
@@ -148,6 +150,15 @@ static int make_buffers(struct side *side)
     return 0;
 }
 
+/* The thread that measures; threads of a library that were started before may run anywhere. */
+static void pin(const struct side *side)
+{
+    unsigned cores[2];
+
+    if (bench_os_cores(cores) == 2)
+        (void)bench_os_pin(cores[side->number]);
+}
+
 static int run_side(struct side *side, const struct options *options)
 {
     struct bench bench = {0};
@@ -157,6 +168,7 @@ static int run_side(struct side *side, const struct options *options)
         status = baseline_fail("out of memory", 0);
     if (status == 0 && baseline.begin)
         status = baseline.begin(side);
+    pin(side);
     if (status == 0)
         status = measure_all(&bench, side, options);
     if (status == 0)

@@ -63,7 +63,7 @@ int baseline_fail(const char *what, int error);
 
 /* Memory that processes can share, zeroed, or NULL. */
 void *pair_memory(size_t size);
-/* Makes two sides of this process, each on its core; `peer` is what --peer gave, or NULL. */
+/* Makes two sides of this process; `peer` is what --peer gave, or NULL. */
 int pair_part(struct side *side, const char *peer, int argc, char **argv);
 /* Side 0: waits for the other's end; 0 if that was good. Side 1 only returns. */
 int pair_join(struct side *side);

@@ -17,8 +17,6 @@
 #include <sys/prctl.h>
 #endif
 
-#include "bench_os.h"
-
 static pid_t child;
 static struct side *own;
 
@@ -70,8 +68,6 @@ static int become_child(struct side *side, pid_t parent)
 int pair_part(struct side *side, const char *peer, int argc, char **argv)
 {
     static char token[32];
-    unsigned cores[2];
-    unsigned count = bench_os_cores(cores);
     pid_t parent = getpid();
 
     (void)peer;
@@ -93,8 +89,6 @@ int pair_part(struct side *side, const char *peer, int argc, char **argv)
         if (child > 0)
             handle_signals();
     }
-    if (count == 2)
-        (void)bench_os_pin(cores[side->number]);
     return 0;
 }
 

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <windows.h>
 
-#include "bench_os.h"
-
 static HANDLE process;
 
 void *pair_memory(size_t size)
@@ -72,8 +70,6 @@ static int start(const char *token, int argc, char **argv)
 int pair_part(struct side *side, const char *peer, int argc, char **argv)
 {
     static char token[64];
-    unsigned cores[2];
-    unsigned count = bench_os_cores(cores);
 
     snprintf(token, sizeof token, "sill-bench-%lu", (unsigned long)GetCurrentProcessId());
     side->token = peer ? peer : token;
@@ -84,8 +80,6 @@ int pair_part(struct side *side, const char *peer, int argc, char **argv)
         return -1;
     if (!peer && !baseline.alone && start(token, argc, argv) != 0)
         return baseline_fail("the second process cannot be started", 0);
-    if (count == 2)
-        (void)bench_os_pin(cores[side->number]);
     return 0;
 }
 
