@@ -147,7 +147,7 @@ static int prepare(struct bench_client *client, double seconds)
     for (i = 0; i < client->sizes.count; i++)
         if (client->sizes.list[i] > size)
             size = (size_t)client->sizes.list[i];
-    client->data = malloc(size);
+    client->data = malloc(size + 1);
     if (!client->data || bench_begin(&client->bench, seconds) != 0) {
         free(client->data);
         return cli_fail("out of memory");
@@ -169,7 +169,7 @@ static int run(int argc, char **argv)
                               .core = UINT64_MAX};
     struct bench_client client = {.options = &o, .message = SILL_MESSAGE_INIT};
     struct cli_arguments arguments;
-    double seconds;
+    double seconds = 0;
     int status = cli_parse(argc, argv, &o, &arguments);
 
     if (status >= 0)

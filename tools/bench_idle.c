@@ -91,8 +91,8 @@ static void report(const struct bench_client *client, const struct cost cost[3],
  */
 int bench_measure_idle(struct bench_client *client)
 {
-    struct cost cost[3];
-    uint64_t begin, end;
+    struct cost cost[3] = {{{0}, 0, 0}};
+    uint64_t begin = 0, end = 0;
     int status = look(client, &cost[0]);
 
     if (status < 0)
