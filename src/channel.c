@@ -199,7 +199,7 @@ int sill__channel_blank(sill_channel **out, size_t frame_max)
     sill_channel *channel = sill__alloc_zeroed(sizeof *channel);
     if (channel == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a channel.");
-    int status = sill__hub_create(&channel->hub, 0);
+    int status = sill__hub_create(&channel->hub);
     if (status != SILL_OK) {
         sill__free(channel);
         return status;

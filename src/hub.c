@@ -13,14 +13,13 @@
  */
 #include "hub.h"
 
-#include "facts.h"
 #include "memory.h"
 #include "process.h"
 #include "status.h"
 
 #define EVENTS_AT_ONCE 64
 
-int sill__hub_create(struct sill__hub **out, uint64_t spin_ns)
+int sill__hub_create(struct sill__hub **out)
 {
     struct sill__hub *hub = sill__alloc_zeroed(sizeof *hub);
     if (hub == NULL)
@@ -35,9 +34,6 @@ int sill__hub_create(struct sill__hub **out, uint64_t spin_ns)
     if (rc != 0)
         goto fail_cond;
     hub->alarm = SILL__FOREVER;
-    /* with one core, whoever is waited for cannot run while we look */
-    hub->spin_ns = sill__usable_cores() > 1 ? (int64_t)spin_ns : 0;
-    hub->spin_now = hub->spin_ns;
     hub->generation = sill__fork_generation();
     atomic_init(&hub->references, 1);
     *out = hub;

@@ -94,9 +94,10 @@ struct sill__hub {
     unsigned char scratch[SILL__SCRATCH]; /* for reads, under the lock */
 };
 
-/* A hub with one reference, whose leaders look for spin_ns before they sleep. 0, NO_MEMORY, LIMIT,
- * OS. No lock. */
-int sill__hub_create(struct sill__hub **out, uint64_t spin_ns);
+/* A hub with one reference. 0, NO_MEMORY, LIMIT, OS. No lock. */
+int sill__hub_create(struct sill__hub **out);
+/* Its leaders look for spin_ns before they sleep (0 at first). */
+void sill__hub_set_spin(struct sill__hub *hub, uint64_t spin_ns);
 void sill__hub_ref(struct sill__hub *hub);
 /* The last reference frees it; its lock must not be held. In a forked child it frees memory only.
  */

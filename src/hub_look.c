@@ -23,6 +23,11 @@
 #define IN_VAIN_MAX 4
 #define COOL_NS     INT64_C(1000000) /* a source that is idle for so long beside busy ones */
 
+void sill__hub_set_spin(struct sill__hub *hub, uint64_t spin_ns)
+{
+    hub->spin_ns = hub->spin_now = (int64_t)spin_ns;
+}
+
 bool sill__hub_due(struct sill__source *source)
 {
     const _Atomic uint32_t *words[SILL__LOOKS];

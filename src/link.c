@@ -267,6 +267,9 @@ int sill__link_learn(struct sill__link *link, const struct sill__hello *hello, s
         return sill__fail(SILL_PROTOCOL, "the peer's greeting contradicts itself");
     link->lazy = (hello->features & SILL__FEATURE_BARRIER) != 0 && sill__barrier_register();
     link->hub->lazy = link->hub->lazy || link->lazy;
+    /* whoever is waited for on the only processor cannot run while we look */
+    if (link->hub->spin_ns == 0 && sill__process_parallel(link->peer.pid))
+        sill__hub_set_spin(link->hub, link->policy.spin_ns);
     if (link->own == NULL && link->state == SILL__LINK_SILENT && maps) {
         int rc = make_own_words(link);
         if (rc != 0)

@@ -47,7 +47,7 @@ int sill_channel_listen(sill_listener **listener, const char *name,
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a listener.");
     made->source.work = listener_work;
     made->frame_max = wanted.frame_max;
-    status = sill__hub_create(&made->hub, 0);
+    status = sill__hub_create(&made->hub);
     if (status != SILL_OK)
         goto fail_memory;
     status = sill__listener_open(&made->named, name, wanted.directory, wanted.access);

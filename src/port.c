@@ -237,7 +237,7 @@ static int connect_with(sill_port **out, const char *name, const sill_port_optio
         return rc;
     SILL__STEP(connect_opened);
     struct sill__hub *hub;
-    rc = sill__hub_create(&hub, policy->spin_ns);
+    rc = sill__hub_create(&hub);
     if (rc != 0) {
         conn->ops->close(conn);
         return rc;

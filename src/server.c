@@ -216,7 +216,7 @@ static int make_server(sill_server **out, const char *name, const sill_port_opti
     server->options = *options;
     server->policy = *policy;
     server->source.work = accept_some;
-    int rc = sill__hub_create(&server->hub, policy->spin_ns);
+    int rc = sill__hub_create(&server->hub);
     if (rc != 0)
         goto fail_memory;
     server->hub->owner = server;

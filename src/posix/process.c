@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -208,4 +209,21 @@ int sill__process_alive(const struct sill__process *process)
     default:
         return -1;
     }
+}
+
+/* ---- processors ---- */
+
+bool sill__process_parallel(uint32_t pid)
+{
+#ifdef __linux__
+    cpu_set_t ours, theirs, both;
+    if (sched_getaffinity(0, sizeof ours, &ours) == 0 &&
+        sched_getaffinity((pid_t)pid, sizeof theirs, &theirs) == 0) {
+        CPU_OR(&both, &ours, &theirs);
+        return CPU_COUNT(&both) > 1;
+    }
+#else
+    (void)pid;
+#endif
+    return sysconf(_SC_NPROCESSORS_ONLN) != 1;
 }

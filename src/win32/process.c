@@ -81,3 +81,10 @@ void sill__handle_close(sill_handle handle)
     if (handle != SILL_NO_HANDLE && handle != 0)
         CloseHandle((HANDLE)handle);
 }
+
+/* The peer's own set of processors would need a right to ask it for that. */
+bool sill__process_parallel(uint32_t pid)
+{
+    (void)pid;
+    return GetActiveProcessorCount(ALL_PROCESSOR_GROUPS) != 1;
+}

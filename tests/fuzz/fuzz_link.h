@@ -239,7 +239,7 @@ static void run_link(enum sill__link_state state, const uint8_t *data, size_t si
                                      .policy = &defaults,
                                      .message_max = 1 << 20,
                                      .queue_max = 1 << 16};
-    if (sill__port_options(&given, &options, &policy) != 0 || sill__hub_create(&hub, 0) != 0)
+    if (sill__port_options(&given, &options, &policy) != 0 || sill__hub_create(&hub) != 0)
         abort();
     sill__hub_enter(hub);
     if (sill__port_create(&port, hub, &fake.conn, &options, &policy) != 0)
