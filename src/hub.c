@@ -76,16 +76,6 @@ void sill__hub_unref(struct sill__hub *hub)
     sill__free(hub);
 }
 
-bool sill__hub_is_ours(const struct sill__hub *hub)
-{
-    return hub->generation == sill__fork_generation();
-}
-
-void sill__hub_enter(struct sill__hub *hub)
-{
-    sill__lock(&hub->lock);
-}
-
 /* Before the lock is released: whoever polls must see what this thread has taken in, and hears of
  * what lies in memory by the bell alone. */
 static void tell_pollable(struct sill__hub *hub)
@@ -97,7 +87,7 @@ static void tell_pollable(struct sill__hub *hub)
                                       !sill__hub_go_cold(hub, NULL));
 }
 
-void sill__hub_leave(struct sill__hub *hub)
+void sill__hub_leave_with_news(struct sill__hub *hub)
 {
     tell_pollable(hub);
     if (hub->first != NULL && hub->waiting > 0) {
@@ -217,8 +207,6 @@ static int lead(struct sill__hub *hub, const struct sill__until *until,
             sill__hub_slept(hub, patience->since);
     } else if (spun == SILL__SPUN_ASK) {
         rc = ask(hub, 0);
-    } else {
-        sill__hub_look(hub);
     }
     hub->led = false;
     free_graves(hub);

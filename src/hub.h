@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "process.h"
 #include "thread.h"
 #include "wait.h"
 
@@ -81,6 +82,7 @@ struct sill__hub {
     int64_t spin_ns;     /* how long a leader looks before it sleeps */
     int64_t spin_now;    /* what of that is worth while, as it has turned out */
     unsigned vain;       /* looks in a row that came to nothing */
+    unsigned run;        /* messages taken since the last look */
     unsigned served;     /* waits that ended at once since the clock was last looked at */
     int64_t asked;       /* when the wait set was last asked */
     int64_t alarm;                     /* `on_alarm` is called when it has passed */
@@ -103,12 +105,25 @@ void sill__hub_ref(struct sill__hub *hub);
  */
 void sill__hub_unref(struct sill__hub *hub);
 /* False in a forked child: the hub is the parent's. No lock needed. */
-bool sill__hub_is_ours(const struct sill__hub *hub);
+static inline bool sill__hub_is_ours(const struct sill__hub *hub)
+{
+    return hub->generation == sill__fork_generation();
+}
 
-void sill__hub_enter(struct sill__hub *hub);
+static inline void sill__hub_enter(struct sill__hub *hub)
+{
+    sill__lock(&hub->lock);
+}
 /* Releases the lock; before that tells the pollable handle whether something is pending, and
  * wakes a thread to lead if work is left over. */
-void sill__hub_leave(struct sill__hub *hub);
+void sill__hub_leave_with_news(struct sill__hub *hub);
+static inline void sill__hub_leave(struct sill__hub *hub)
+{
+    if (hub->pollable || hub->first != NULL)
+        sill__hub_leave_with_news(hub);
+    else
+        sill__unlock(&hub->lock);
+}
 
 /* Puts a source into the ready list with these events, or adds them. */
 void sill__hub_ready(struct sill__hub *hub, struct sill__source *source, unsigned events);

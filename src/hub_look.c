@@ -21,6 +21,8 @@
 #define CLOCK_LOOKS 64             /* looks between looks at the clock */
 #define POLL_LOOKS  16             /* looks between questions to `done` */
 #define IN_VAIN_MAX 4
+#define STREAM_RUN  8              /* messages at one go that make a stream of them */
+#define STREAM_REST 64             /* and how long it is then left alone, in sill__relax */
 #define COOL_NS     INT64_C(1000000) /* a source that is idle for so long beside busy ones */
 
 void sill__hub_set_spin(struct sill__hub *hub, uint64_t spin_ns)
@@ -202,6 +204,17 @@ void sill__hub_slept(struct sill__hub *hub, int64_t since)
         hub->spin_now = hub->spin_ns;
 }
 
+/* Whoever has just emptied a ring in which messages stream leaves it alone for a moment: each look
+ * takes the line away from its writer, who could fill several meanwhile. Messages that come singly
+ * are looked for eagerly. */
+static void rest(unsigned run)
+{
+    if (run < STREAM_RUN)
+        return;
+    for (unsigned i = 0; i < STREAM_REST; i++)
+        sill__relax();
+}
+
 /* The first looks are without the clock, whose reading would take as long as a message does. */
 static bool begin(struct sill__hub *hub, unsigned count, struct sill__patience *patience)
 {
@@ -225,7 +238,10 @@ enum sill__spun sill__hub_spin(struct sill__hub *hub, const struct sill__until *
     if (!copy_words(hub, &count))
         return SILL__SPUN_OUT;
     atomic_store_explicit(&hub->poked, false, memory_order_relaxed);
+    unsigned run = hub->run;
+    hub->run = 0;
     sill__unlock(&hub->lock);
+    rest(run);
     if (patience->end == 0)
         found = begin(hub, count, patience);
     int64_t end = sill__earlier(sill__earlier(patience->end, patience->ask), until->deadline);

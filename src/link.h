@@ -367,7 +367,10 @@ struct sill_port {
     struct sill__received *farewell; /* the last message, made in advance */
 };
 
-void sill__port_ref(sill_port *port);
+static inline void sill__port_ref(sill_port *port)
+{
+    port->references++;
+}
 /* Frees a port by its source. */
 void sill__port_bury(struct sill__source *source);
 /* The last reference frees the port and its link, and drops its reference to the hub; so whoever

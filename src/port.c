@@ -20,11 +20,6 @@
 
 /* ---- references ---- */
 
-void sill__port_ref(sill_port *port)
-{
-    port->references++;
-}
-
 void sill__port_bury(struct sill__source *source)
 {
     sill_port *port = (sill_port *)source;

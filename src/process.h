@@ -7,6 +7,7 @@
 #ifndef SILL__PROCESS_H
 #define SILL__PROCESS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,6 +35,10 @@ bool sill__process_parallel(uint32_t pid);
 
 /* Changes in a child made by fork() and nowhere else; compare with the value noted at an object's
  * creation to tell that the object belongs to the parent. A plain load, cheap. */
-uint32_t sill__fork_generation(void);
+extern atomic_uint sill__forks;
+static inline uint32_t sill__fork_generation(void)
+{
+    return atomic_load_explicit(&sill__forks, memory_order_relaxed);
+}
 
 #endif

@@ -5,8 +5,6 @@
 #include "memory.h"
 #include "status.h"
 
-#define RELEASED UINT32_C(0x80000000) /* in a span: the record was released */
-
 void sill__ring_out_init(struct sill__ring_out *ring, void *base, size_t size,
                          const _Atomic uint32_t *consumed)
 {
@@ -68,7 +66,7 @@ static int broken(void)
     return sill__fail(SILL_PROTOCOL, "the peer wrote a record that cannot be into its ring");
 }
 
-int sill__ring_look_slow(struct sill__ring_in *ring, uint32_t word, struct sill__record *out)
+int sill__ring_look_on(struct sill__ring_in *ring, uint32_t word, struct sill__record *out)
 {
     for (;;) {
         const struct sill__record_head *head = sill__ring_next(ring);
@@ -99,7 +97,7 @@ int sill__ring_look_slow(struct sill__ring_in *ring, uint32_t word, struct sill_
     }
 }
 
-static int grow(struct sill__ring_in *ring)
+int sill__ring_grow(struct sill__ring_in *ring)
 {
     uint32_t capacity = ring->capacity * 2;
     uint32_t *spans = sill__alloc(capacity * sizeof *spans);
@@ -114,37 +112,10 @@ static int grow(struct sill__ring_in *ring)
     return 0;
 }
 
-int sill__ring_take(struct sill__ring_in *ring, const struct sill__record *record, uint32_t *serial)
-{
-    if (ring->last - ring->first == ring->capacity) {
-        int rc = grow(ring);
-        if (rc != 0)
-            return rc;
-    }
-    uint32_t units = sill__record_units(record->size);
-    ring->spans[ring->last & (ring->capacity - 1)] = ring->pad + units;
-    *serial = ring->last++;
-    ring->next += units;
-    ring->pad = 0;
-    return 0;
-}
-
-bool sill__ring_release(struct sill__ring_in *ring, uint32_t serial)
-{
-    uint32_t mask = ring->capacity - 1;
-    if (serial - ring->first >= ring->last - ring->first)
-        return false;
-    ring->spans[serial & mask] |= RELEASED;
-    while (ring->first != ring->last && (ring->spans[ring->first & mask] & RELEASED) != 0)
-        ring->head += ring->spans[ring->first++ & mask] & ~RELEASED;
-    return ring->head - ring->told >= ring->batch;
-}
-
 bool sill__ring_skip(struct sill__ring_in *ring, const struct sill__record *record)
 {
     uint32_t units = ring->pad + sill__record_units(record->size);
-    ring->next += sill__record_units(record->size);
-    ring->pad = 0;
+    sill__ring_pass(ring, sill__record_units(record->size));
     if (ring->first == ring->last)
         ring->head += units;
     else /* freed with the newest that is out, behind which it lies */

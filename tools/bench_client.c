@@ -16,7 +16,7 @@
 enum { CONNECT_MS = 30000 };
 
 /* A stream's messages may be held back until more have come, where ports know how. */
-static const unsigned stream_flags = 0; /* SILL_SEND_MORE, once it is there */
+static const unsigned stream_flags = SILL_SEND_MORE;
 
 /* ---- interruption ---- */
 

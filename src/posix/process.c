@@ -23,22 +23,17 @@
 #include "status.h"
 
 /* Written in a forked child before any code of the caller runs there, by its only thread. */
-static atomic_uint generation;
+atomic_uint sill__forks;
 
 static void count_fork(void)
 {
-    atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sill__forks, 1, memory_order_relaxed);
 }
 
 /* At load time, so that no object can be older than the handler and the load below stays plain. */
 __attribute__((constructor)) static void watch_forks(void)
 {
     pthread_atfork(NULL, NULL, count_fork);
-}
-
-uint32_t sill__fork_generation(void)
-{
-    return atomic_load_explicit(&generation, memory_order_relaxed);
 }
 
 void sill__handle_close(sill_handle handle)
