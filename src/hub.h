@@ -33,6 +33,7 @@
 #define SILL__SCRATCH (64 * 1024)
 
 #define SILL__LOOKED 8 /* an event beside those of wait.h: there is something in the memory */
+#define SILL__SERVED 64 /* messages between looks at the clock */
 #define SILL__LOOKS  2 /* words to look at in one source */
 
 struct sill__source {
@@ -198,7 +199,11 @@ bool sill__hub_arm(struct sill__hub *hub, const struct sill__until *until);
 void sill__hub_cool(struct sill__hub *hub, struct sill__source *source);
 void sill__hub_cool_idle(struct sill__hub *hub, int64_t now);
 /* Whether so much was handed out without a sleep that the wait set must be asked. */
-bool sill__hub_overdue(struct sill__hub *hub);
+bool sill__hub_overdue_now(struct sill__hub *hub);
+static inline bool sill__hub_overdue(struct sill__hub *hub)
+{
+    return ++hub->served >= SILL__SERVED && sill__hub_overdue_now(hub);
+}
 void sill__hub_ring_held(struct sill__hub *hub);
 
 #endif

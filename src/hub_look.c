@@ -264,10 +264,8 @@ enum sill__spun sill__hub_spin(struct sill__hub *hub, const struct sill__until *
     return SILL__SPUN_ASK;
 }
 
-bool sill__hub_overdue(struct sill__hub *hub)
+bool sill__hub_overdue_now(struct sill__hub *hub)
 {
-    if (++hub->served < 16)
-        return false;
     hub->served = 0;
     int64_t now = sill__now_ns();
     if (now - hub->asked < ASK_NS)

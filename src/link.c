@@ -37,6 +37,7 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     link->progress = options->progress;
     link->progress_arg = options->progress_arg;
     link->peer_message_max = 0;
+    link->small_max = -1;
     link->writable = true;
     sill__stream_init(&link->stream, conn, &user, 0);
     int rc = conn->ops->watch(conn, hub->wait, &link->source);
@@ -76,6 +77,7 @@ void sill__link_end(struct sill__link *link, int why)
     sill__link_close_rings(link, link->state == SILL__LINK_OPEN &&
                                      (why == SILL_CLOSED || why == SILL_DIED));
     link->state = SILL__LINK_ENDED;
+    link->small_max = -1;
     link->end = why;
     const sill_error *error = sill_last_error();
     bool told = error->status == why && why != SILL_CLOSED && why != SILL_DIED;
@@ -140,6 +142,7 @@ void sill__link_close(struct sill__link *link, int64_t linger_ns)
 void sill__link_abandon(struct sill__link *link)
 {
     link->state = SILL__LINK_ENDED;
+    link->small_max = -1;
     link->own = NULL; /* the words are still the parent's */
     sill__stream_shut(&link->stream);
 }
@@ -211,10 +214,18 @@ int sill__link_hello(struct sill__link *link, const void *data, size_t size, int
     return rc;
 }
 
+void sill__link_open(struct sill__link *link)
+{
+    link->state = SILL__LINK_OPEN;
+    if ((link->can & SILL_CAN_INLINE) != 0 && (link->policy.path == SILL_PATH_AUTO ||
+                                               link->policy.path == SILL_PATH_INLINE))
+        link->small_max = (int64_t)link->policy.inline_max;
+    sill__hub_heat(link->hub, &link->source);
+}
+
 int sill__link_welcome(struct sill__link *link, const void *data, size_t size, int64_t deadline)
 {
-    link->state = SILL__LINK_OPEN; /* what the client sends after it has the WELCOME is welcome */
-    sill__hub_heat(link->hub, &link->source);
+    sill__link_open(link); /* what the client sends after it has the WELCOME is welcome */
     int rc = send_greeting(link, SILL__FRAME_WELCOME, SILL__WIRE_VERSION, data, size, deadline);
     if (rc == 0)
         SILL__STEP(accept_welcome);

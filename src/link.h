@@ -29,6 +29,7 @@
 #include "arena.h"
 #include "hub.h"
 #include "ring.h"
+#include "step.h"
 #include "stream.h"
 #include "wire.h"
 
@@ -138,6 +139,7 @@ struct sill__link {
     sill_port *port;   /* what it is a part of */
 
     sill_policy policy;
+    int64_t small_max; /* largest message that goes inline if nothing else is asked for; -1: none */
     unsigned can; /* enum sill_policy_can */
     bool require_mapped;
     int region_kind; /* of what this side shares: enum sill_region_kind */
@@ -205,6 +207,8 @@ void sill__link_abandon(struct sill__link *link);
  */
 int sill__link_hello(struct sill__link *link, const void *data, size_t size, int64_t deadline);
 int sill__link_welcome(struct sill__link *link, const void *data, size_t size, int64_t deadline);
+/* Messages may go both ways from now on. */
+void sill__link_open(struct sill__link *link);
 /* Queues the refusal, never blocks, and ends the link. `status`: REFUSED, LIMIT, VERSION. */
 void sill__link_refuse(struct sill__link *link, int status, const void *data, size_t size);
 /* What the peer's HELLO or WELCOME says: features, limits; maps its control region from `handle`
@@ -234,6 +238,9 @@ static inline int64_t sill__out_deadline(struct sill__outgoing *out)
 /* Sends: 0 when all of it is with the OS or in shared memory. TIMEOUT: the peer will not see it.
  * `out->options` NULL: none. A loan that was sent is gone. */
 int sill__link_send(struct sill__link *link, struct sill__outgoing *out);
+/* The same for what most messages are, small ones without options but the flag MORE: true if it was
+ * sent. False says nothing: sill__link_send is to be asked. */
+bool sill__link_send_small(struct sill__link *link, const void *data, size_t size, unsigned flags);
 /* Its caller has given up: the request need not be handed out any more. */
 void sill__link_retract(struct sill__link *link, const struct sill__outgoing *out);
 /* A loan of `size` bytes. */
@@ -322,8 +329,6 @@ void sill__link_ring(struct sill__link *link);
 void sill__link_ring_space(struct sill__link *link);
 /* The user is done with a record. */
 void sill__link_release_record(struct sill__lane *lane, uint64_t serial);
-/* Hands a message in place to the user. */
-void sill__in_ring_hand(const struct sill__in_ring *in, sill_message *message);
 /* The lane of a message in place; NULL: it is none. */
 static inline struct sill__lane *sill__lane_of(const sill_message *message)
 {
@@ -394,6 +399,26 @@ int sill__check_send(const void *data, size_t size, const sill_send_options *opt
 /* What the link has to hand out has changed, or it has ended: a server puts its port into line, or
  * takes it out. */
 void sill__port_ready(sill_port *port);
+
+/* Hands a message in place to the user. */
+static inline void sill__in_ring_hand(const struct sill__in_ring *in, sill_message *message)
+{
+    sill_port *port = in->lane->link->port;
+    sill__port_ref(port);
+    port->link.statistics.unreleased++;
+    message->type = in->type;
+    message->path = SILL_PATH_INLINE;
+    message->copies = 1;
+    message->handle_count = 0;
+    message->data = in->size > 0 ? in->data : NULL;
+    message->size = in->size;
+    message->id = in->id;
+    message->port = port;
+    message->context = port->context;
+    message->internal = (char *)in->lane + 1;
+    message->internal_word = in->serial;
+    SILL__STEP(receive_taken);
+}
 
 /* ---- message.c ---- */
 

@@ -143,9 +143,8 @@ static int end_hello(struct sill__link *link, const sill_handle *handles, unsign
         link->lanes[SILL__LANE_PLAIN].ready = (struct sill__row){r, r};
         sill__port_ready(link->port);
     } else {
-        link->state = SILL__LINK_OPEN;
         link->greeting = r;
-        sill__hub_heat(link->hub, &link->source);
+        sill__link_open(link);
     }
     sill__hub_changed(link->hub);
     return 0;

@@ -108,14 +108,25 @@ void sill__link_ring_space(struct sill__link *link)
         ring_bell(link);
 }
 
-/* Tells the position if it is time. */
-static void tell(struct sill__link *link, struct sill__lane *lane, bool due)
+static void tell(struct sill__link *link, struct sill__lane *lane)
 {
-    if (!due)
-        return;
     sill__ring_tell(&lane->in);
     SILL__STEP(position_told);
     sill__link_ring_space(link);
+}
+
+/* Tells the position if it is time: in batches while this side looks at the ring, since it will tell
+ * before it sleeps; at once if it has been armed already, or if the peer waits for room. */
+static inline void tell_if_due(struct sill__link *link, struct sill__lane *lane, bool batch)
+{
+    if (!batch) {
+        if (lane->in.head == lane->in.told || link->state != SILL__LINK_OPEN)
+            return;
+        if (link->source.hot &&
+            atomic_load_explicit(&link->peer_words->want_space, memory_order_relaxed) == 0)
+            return;
+    }
+    tell(link, lane);
 }
 
 void sill__link_ring_held(struct sill__source *source)
@@ -145,7 +156,8 @@ void sill__link_arm(struct sill__source *source, bool on)
         return;
     }
     for (unsigned i = 0; i < SILL__LANES; i++)
-        tell(link, &link->lanes[i], link->lanes[i].in.head != link->lanes[i].in.told);
+        if (link->lanes[i].in.head != link->lanes[i].in.told)
+            tell(link, &link->lanes[i]);
     if (++link->want == 0)
         link->want = 1;
     atomic_store_explicit(&link->own->want, link->want, memory_order_relaxed);
@@ -159,36 +171,17 @@ void sill__link_release_record(struct sill__lane *lane, uint64_t serial)
     struct sill__link *link = lane->link;
     if (serial == SILL__NO_SERIAL || link->own == NULL)
         return;
-    tell(link, lane, sill__ring_release(&lane->in, (uint32_t)serial));
+    tell_if_due(link, lane, sill__ring_release(&lane->in, (uint32_t)serial));
 }
 
 static void skip(struct sill__link *link, struct sill__lane *lane, const struct sill__record *record)
 {
-    tell(link, lane, sill__ring_skip(&lane->in, record));
+    tell_if_due(link, lane, sill__ring_skip(&lane->in, record));
 }
 
 /* ---- one record ---- */
 
-void sill__in_ring_hand(const struct sill__in_ring *in, sill_message *message)
-{
-    sill_port *port = in->lane->link->port;
-    sill__port_ref(port);
-    port->link.statistics.unreleased++;
-    message->type = in->type;
-    message->path = SILL_PATH_INLINE;
-    message->copies = 1;
-    message->handle_count = 0;
-    message->data = in->size > 0 ? in->data : NULL;
-    message->size = in->size;
-    message->id = in->id;
-    message->port = port;
-    message->context = port->context;
-    message->internal = (char *)in->lane + 1;
-    message->internal_word = in->serial;
-    SILL__STEP(receive_taken);
-}
-
-static void count_inline(struct sill__link *link, size_t size, unsigned copies)
+static inline void count_inline(struct sill__link *link, size_t size, unsigned copies)
 {
     sill_path_count *count = &link->statistics.received[SILL_PATH_INLINE];
     count->messages++;
@@ -248,7 +241,7 @@ static int give_in_place(struct sill__link *link, struct sill__lane *lane,
 }
 
 /* The fixed part of an inline message: kind, id, where the bytes are. */
-static int parse_inline(struct sill__link *link, struct sill__lane *lane,
+static inline int parse_inline(struct sill__link *link, struct sill__lane *lane,
                         const struct sill__record *record, struct sill__in_ring *in)
 {
     size_t fixed = record->kind == SILL_DATAGRAM ? 0 : sizeof in->id;
@@ -463,7 +456,28 @@ static int steps(struct sill__link *link, struct sill__lane *lane, sill_message 
 
 /* ---- for those who wait ---- */
 
-bool sill__link_next(struct sill__link *link, sill_message *message)
+/* What most messages are: nothing waits before the plain ring's next record, and that is a small
+ * datagram or request. True if it was handed out; false says nothing. */
+static bool next_small(struct sill__link *link, sill_message *message)
+{
+    struct sill__lane *lane = &link->lanes[SILL__LANE_PLAIN];
+    struct sill__lane *urgent = &link->lanes[SILL__LANE_URGENT];
+    struct sill__record record;
+    struct sill__in_ring in;
+    if (link->state != SILL__LINK_OPEN || (link->can & SILL_CAN_INLINE) == 0 ||
+        lane->ready.first != NULL || urgent->ready.first != NULL || lane->blocked ||
+        atomic_load_explicit(sill__ring_watch(&urgent->in), memory_order_relaxed) != 0 ||
+        sill__ring_look(&lane->in, &record) != 0 || record.flags != 0 ||
+        (record.kind != SILL_DATAGRAM && record.kind != SILL_REQUEST) ||
+        parse_inline(link, lane, &record, &in) != 0 ||
+        sill__ring_take(&lane->in, &record, &in.serial) != 0)
+        return false; /* the long way finds out why, and says it */
+    count_inline(link, in.size, 1);
+    sill__in_ring_hand(&in, message);
+    return true;
+}
+
+static bool next_any(struct sill__link *link, sill_message *message)
 {
     for (unsigned i = SILL__LANES; i-- > 0;) {
         struct sill__lane *lane = &link->lanes[i];
@@ -471,13 +485,19 @@ bool sill__link_next(struct sill__link *link, sill_message *message)
             sill__received_hand(sill__link_take_first(link, &lane->ready), message);
             return true;
         }
-        if (steps(link, lane, message) == HANDED) {
-            link->source.touched = true;
-            link->hub->run++;
+        if (steps(link, lane, message) == HANDED)
             return true;
-        }
     }
     return false;
+}
+
+bool sill__link_next(struct sill__link *link, sill_message *message)
+{
+    if (!next_small(link, message) && !next_any(link, message))
+        return false;
+    link->source.touched = true;
+    link->hub->run++;
+    return true;
 }
 
 void sill__link_pump(struct sill__link *link)

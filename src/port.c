@@ -325,6 +325,11 @@ int sill_send_with(sill_port *port, const void *data, size_t size,
     rc = enter(port);
     if (rc != 0)
         return rc;
+    unsigned flags = options != NULL ? options->flags : 0;
+    bool plain = options == NULL || (options->path == SILL_PATH_AUTO && options->handle_count == 0 &&
+                                     (flags & ~(unsigned)SILL_SEND_MORE) == 0);
+    if (plain && sill__link_send_small(&port->link, data, size, flags))
+        return leave(port, 0);
     struct sill__outgoing out = {.type = SILL_DATAGRAM,
                                  .data = data,
                                  .size = size,

@@ -66,35 +66,18 @@ static int broken(void)
     return sill__fail(SILL_PROTOCOL, "the peer wrote a record that cannot be into its ring");
 }
 
-int sill__ring_look_on(struct sill__ring_in *ring, uint32_t word, struct sill__record *out)
+int sill__ring_look_on(struct sill__ring_in *ring, uint32_t word, uint32_t size,
+                       struct sill__record *out)
 {
-    for (;;) {
-        const struct sill__record_head *head = sill__ring_next(ring);
-        /* once: the peer may change it at any time */
-        uint32_t size = *(const volatile uint32_t *)&head->size;
-        uint32_t before_end = ring->units - (ring->next & (ring->units - 1));
-        if (size > ring->units * SILL__UNIT || sill__record_units(size) > before_end ||
-            word >> 16 != (ring->next & 0xffff))
-            return broken();
-        uint32_t units = sill__record_units(size);
-        if (ring->next + units - ring->head > ring->units)
-            return broken();
-        out->kind = (uint8_t)word;
-        if (out->kind != SILL__RECORD_PAD) {
-            out->flags = (uint8_t)(word >> 8);
-            out->size = size;
-            out->body = head + 1;
-            return 0;
-        }
-        if (units != before_end || units == ring->units)
-            return broken();
-        ring->next += units;
-        ring->pad += units;
-        /* acquire, as in sill__ring_look */
-        word = atomic_load_explicit(sill__ring_watch(ring), memory_order_acquire);
-        if (word == 0)
-            return SILL_AGAIN;
-    }
+    uint32_t before_end = ring->units - (ring->next & (ring->units - 1));
+    uint32_t units = sill__record_units(size);
+    if ((uint8_t)word != SILL__RECORD_PAD || size > ring->units * SILL__UNIT ||
+        word >> 16 != (ring->next & 0xffff) || units != before_end || units == ring->units ||
+        ring->next + units - ring->head > ring->units)
+        return broken();
+    ring->next += units; /* and so to the beginning, where no padding can be */
+    ring->pad += units;
+    return sill__ring_look(ring, out);
 }
 
 int sill__ring_grow(struct sill__ring_in *ring)

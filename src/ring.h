@@ -231,17 +231,32 @@ static inline const _Atomic uint32_t *sill__ring_watch(const struct sill__ring_i
 }
 
 /* Looks at the next record without taking it. 0; AGAIN: there is none; PROTOCOL. */
-int sill__ring_look_on(struct sill__ring_in *ring, uint32_t word, struct sill__record *out);
+static inline int sill__ring_look(struct sill__ring_in *ring, struct sill__record *out);
+/* The same for padding, and for what cannot be. */
+int sill__ring_look_on(struct sill__ring_in *ring, uint32_t word, uint32_t size,
+                       struct sill__record *out);
 
 static inline int sill__ring_look(struct sill__ring_in *ring, struct sill__record *out)
 {
+    const struct sill__record_head *head = sill__ring_next(ring);
     /* acquire, pairs with the release store in sill__ring_publish */
-    uint32_t word = atomic_load_explicit(sill__ring_watch(ring), memory_order_acquire);
+    uint32_t word = atomic_load_explicit(&head->word, memory_order_acquire);
     if (word == 0) {
         ring->run = 0;
         return SILL_AGAIN;
     }
-    return sill__ring_look_on(ring, word, out);
+    /* once: the peer may change it at any time */
+    uint32_t size = *(const volatile uint32_t *)&head->size;
+    uint32_t before_end = ring->units - (ring->next & (ring->units - 1));
+    if ((uint8_t)word == SILL__RECORD_PAD || size > ring->units * SILL__UNIT ||
+        sill__record_units(size) > before_end || word >> 16 != (ring->next & 0xffff) ||
+        ring->next + sill__record_units(size) - ring->head > ring->units)
+        return sill__ring_look_on(ring, word, size, out);
+    out->kind = (uint8_t)word;
+    out->flags = (uint8_t)(word >> 8);
+    out->size = size;
+    out->body = head + 1;
+    return 0;
 }
 
 /* In a stream whose writer is well ahead, the lines to come are fetched early. (Where it is not, that

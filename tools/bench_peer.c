@@ -137,8 +137,8 @@ static int serve(struct peer *peer)
         status = sill_server_receive(peer->server, &message, peer->had_clients ? -1 : FIRST_MS);
         if (status == SILL_OK)
             take(peer, &message);
-        sill_release(&message);
-    }
+    } /* the next receive releases the message */
+    sill_release(&message);
     return status == SILL_OK ? CLI_FINE : cli_fail_sill(status);
 }
 
