@@ -276,13 +276,19 @@ static int channel_enter(sill_channel *channel)
     return SILL_OK;
 }
 
+static int read_frame(sill_channel *channel)
+{
+    unsigned char scratch[SILL__SCRATCH];
+    return sill__stream_read(&channel->stream, 1, scratch, sizeof scratch);
+}
+
 /* A send found the peer gone: what it sent before, a CLOSE maybe, says how it went. */
 static int end_send(sill_channel *channel, int status)
 {
     for (int rounds = 0; status == SILL_DIED && rounds < DRAIN_ROUNDS; rounds++) {
         if (channel->queued > DRAIN_BYTES)
             break;
-        int read = sill__stream_read(&channel->stream, 1, channel->hub->scratch, SILL__SCRATCH);
+        int read = read_frame(channel);
         if (read == SILL_OK)
             continue;
         if (read != SILL_AGAIN)
@@ -373,7 +379,7 @@ static int await_frame(sill_channel *channel, int64_t deadline)
         if (channel->ended != 0)
             return say_ended(channel);
         channel->readable = false;
-        int status = sill__stream_read(&channel->stream, 1, channel->hub->scratch, SILL__SCRATCH);
+        int status = read_frame(channel);
         if (status == SILL_AGAIN && channel->peer_dead)
             status = SILL_DIED;
         if (status == SILL_OK && channel->first == NULL && passed(deadline))

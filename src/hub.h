@@ -30,7 +30,7 @@
 #include "thread.h"
 #include "wait.h"
 
-#define SILL__SCRATCH (64 * 1024)
+#define SILL__SCRATCH (16 * 1024) /* bytes on the stack for reads of a channel */
 
 #define SILL__LOOKED 8 /* an event beside those of wait.h: there is something in the memory */
 #define SILL__SERVED 64 /* messages between looks at the clock */
@@ -94,7 +94,6 @@ struct sill__hub {
     void *owner; /* the port or server whose hub it is, for on_alarm and pending */
     uint32_t generation;   /* sill__fork_generation of the process it belongs to */
     atomic_uint references;
-    unsigned char scratch[SILL__SCRATCH]; /* for reads, under the lock */
 };
 
 /* A hub with one reference. 0, NO_MEMORY, LIMIT, OS. No lock. */

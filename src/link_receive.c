@@ -474,8 +474,9 @@ const struct sill__stream_user sill__link_reader = {begin, end, NULL};
 
 static unsigned read_some(struct sill__link *link)
 {
+    unsigned char scratch[SILL__SCRATCH];
     link->reading = true;
-    int rc = sill__stream_read(&link->stream, FRAMES_AT_ONCE, link->hub->scratch, SILL__SCRATCH);
+    int rc = sill__stream_read(&link->stream, FRAMES_AT_ONCE, scratch, sizeof scratch);
     link->reading = false;
     if (link->doomed != 0)
         rc = link->doomed;

@@ -17,6 +17,7 @@
 
 #include <string.h>
 
+#include "copy.h"
 #include "memory.h"
 #include "status.h"
 #include "step.h"
@@ -322,15 +323,6 @@ static void count_sent(struct sill__link *link, int path, uint64_t bytes, unsign
     count->copies += copies;
 }
 
-/* The copy of a message's bytes into a record: most are a few words. */
-static inline void copy_small(unsigned char *to, const void *from, size_t size)
-{
-    if (size == 8)
-        memcpy(to, from, 8);
-    else if (size > 0)
-        memcpy(to, from, size);
-}
-
 bool sill__link_send_small(struct sill__link *link, const void *data, size_t size, unsigned flags)
 {
     struct sill__lane *lane = &link->lanes[SILL__LANE_PLAIN];
@@ -338,7 +330,7 @@ bool sill__link_send_small(struct sill__link *link, const void *data, size_t siz
     if (link->small_max < (int64_t)size || link->peer_message_max < size || lane->out.reserved > 0 ||
         sill__ring_room(&lane->out, size, false, &body) != 0)
         return false;
-    copy_small(body, data, size);
+    sill__copy(body, data, size);
     SILL__STEP(record_written);
     sill__ring_publish(&lane->out, SILL_DATAGRAM, 0, size);
     SILL__STEP(record_published);
@@ -360,7 +352,7 @@ static int send_inline(struct sill__link *link, struct sill__outgoing *out)
         return rc;
     if (fixed > 0)
         memcpy(body, &out->id, fixed);
-    copy_small((unsigned char *)body + fixed, out->data, out->size);
+    sill__copy((unsigned char *)body + fixed, out->data, out->size);
     SILL__STEP(record_written);
     out->position = sill__ring_publish(&lane->out, (unsigned)out->type,
                                        out->refused ? SILL__FRAME_REFUSED : 0, fixed + out->size);
