@@ -170,7 +170,7 @@ static bool channel_pending(struct sill__hub *hub)
 static int channel_wait(sill_channel *channel, bool (*done)(void *), int64_t deadline,
                         unsigned seen)
 {
-    const struct sill__until until = {done, channel, deadline, &channel->cancels, seen, NULL};
+    const struct sill__until until = {done, channel, deadline, &channel->cancels, seen, NULL, NULL};
     return sill__hub_wait(channel->hub, &until);
 }
 

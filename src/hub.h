@@ -53,6 +53,8 @@ struct sill__source {
     unsigned (*looks)(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS]);
     /* Tells the peer to ring from now on, or that it need not. */
     void (*arm)(struct sill__source *source, bool on);
+    /* After arming and a fence: whether the peer makes none, so that it must be made for it. */
+    bool (*lazy)(struct sill__source *source);
     /* Rings the bell that was held back (sill__hub_hold). */
     void (*ring)(struct sill__source *source);
     bool hot;
@@ -79,7 +81,6 @@ struct sill__hub {
     const _Atomic uint32_t **words; /* what a spinning leader looks at: its copy */
     unsigned words_capacity;
     atomic_bool poked;   /* ends a leader's spin */
-    bool lazy;           /* some peer publishes without a fence: barrier.h */
     int64_t spin_ns;     /* how long a leader looks before it sleeps */
     int64_t spin_now;    /* what of that is worth while, as it has turned out */
     unsigned vain;       /* looks in a row that came to nothing */
@@ -158,6 +159,7 @@ struct sill__until {
     unsigned seen; /* cancels->told when the call began */
     void (*arm)(void *arg); /* not NULL: `done` looks at memory that nothing here looks at; it is
                                asked often, and before a sleep this tells the peer to ring */
+    struct sill__source *source; /* with `arm`: whose peer that is */
 };
 
 /* Waits until done, doing the hub's work meanwhile; the lock is released while it sleeps. 0,

@@ -84,20 +84,23 @@ void sill__hub_look(struct sill__hub *hub)
     }
 }
 
-static void barrier(const struct sill__hub *hub)
+/* Between arming and the last look. */
+static void barrier(const struct sill__hub *hub, const struct sill__until *until)
 {
-    /* seq_cst, pairs with the fence (or, with a lazy peer, the compiler's) in sill__link_ring: either
-     * the peer sees what we armed, or we see what it published */
-    if (hub->lazy)
+    /* seq_cst, pairs with the fence in link_ring.c: either the peer sees what we armed, or we see what
+     * it published. A lazy peer makes none: it is made for it. */
+    atomic_thread_fence(memory_order_seq_cst);
+    bool lazy = until != NULL && until->arm != NULL && until->source->lazy(until->source);
+    for (struct sill__source *s = hub->hot; s != NULL && !lazy; s = s->hot_next)
+        lazy = s->lazy(s);
+    if (lazy)
         sill__barrier_all();
-    else
-        atomic_thread_fence(memory_order_seq_cst);
 }
 
 bool sill__hub_arm(struct sill__hub *hub, const struct sill__until *until)
 {
     until->arm(until->arg);
-    barrier(hub);
+    barrier(hub, until);
     return until->done(until->arg);
 }
 
@@ -110,7 +113,7 @@ bool sill__hub_go_cold(struct sill__hub *hub, const struct sill__until *until)
         until->arm(until->arg);
     if (hub->hot == NULL && (until == NULL || until->arm == NULL))
         return true;
-    barrier(hub);
+    barrier(hub, until);
     if (until != NULL && until->arm != NULL)
         found = until->done(until->arg);
     for (struct sill__source *s = hub->hot, *next; s != NULL; s = next) {
@@ -142,7 +145,7 @@ void sill__hub_cool_idle(struct sill__hub *hub, int64_t now)
     }
     if (!any)
         return;
-    barrier(hub);
+    barrier(hub, NULL);
     for (struct sill__source *s = hub->hot, *next; s != NULL; s = next) {
         next = s->hot_next;
         if (now - s->idle_since < limit)

@@ -20,6 +20,7 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     link->source.bury = sill__port_bury;
     link->source.looks = sill__link_looks;
     link->source.arm = sill__link_arm;
+    link->source.lazy = sill__link_peer_lazy;
     link->source.ring = sill__link_ring_held;
     for (unsigned i = 0; i < SILL__LANES; i++)
         link->lanes[i].link = link;
@@ -110,6 +111,8 @@ void sill__link_free(struct sill__link *link)
     }
     sill__received_free(link->greeting);
     sill__link_free_loans(link);
+    sill__free(link->spare);
+    link->spare = NULL;
     for (unsigned i = 0; i < SILL__SEGMENTS_LIMIT; i++)
         if (link->peer_segments[i] != NULL)
             sill__peer_segment_unref(link->peer_segments[i]);
@@ -276,8 +279,7 @@ int sill__link_learn(struct sill__link *link, const struct sill__hello *hello, s
     bool maps = (hello->features & SILL__FEATURE_MAP) != 0;
     if (maps != (handle != SILL_NO_HANDLE))
         return sill__fail(SILL_PROTOCOL, "the peer's greeting contradicts itself");
-    link->lazy = (hello->features & SILL__FEATURE_BARRIER) != 0 && sill__barrier_register();
-    link->hub->lazy = link->hub->lazy || link->lazy;
+    link->may_be_lazy = (hello->features & SILL__FEATURE_BARRIER) != 0 && sill__barrier_register();
     /* whoever is waited for on the only processor cannot run while we look */
     if (link->hub->spin_ns == 0 && sill__process_parallel(link->peer.pid))
         sill__hub_set_spin(link->hub, link->policy.spin_ns);

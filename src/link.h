@@ -161,7 +161,9 @@ struct sill__link {
     sill_region *peer_region;
     const struct sill__control *peer_words; /* read-only mapping; NULL: none */
     struct sill__lane lanes[SILL__LANES];   /* their rings: only with own and peer_words */
-    bool lazy;           /* both sides can have barriers made: barrier.h */
+    bool may_be_lazy;    /* both sides can have barriers made: barrier.h */
+    bool lazy;           /* this side leaves its fences out, as own->lazy says */
+    unsigned unrung;     /* looks in a row at the peer's words without having to ring */
     uint32_t want;       /* the last value given to own->want that was not 0 */
     uint32_t want_space; /* the same of own->want_space */
     unsigned space_waiters;
@@ -177,6 +179,8 @@ struct sill__link {
     bool reading;            /* a thread is in the stream */
     int doomed; /* a status that the next work ends the link with, or 0 */
     struct sill__call *calls;
+    struct sill__received *spare; /* memory of one that was freed, for the next without bytes */
+    uint32_t released_slot, released_generation; /* of the peer's block that was released last */
     uint32_t rung;       /* the last value of the peer's want for which a bell was sent */
     uint32_t rung_space; /* and of its want_space */
     struct sill__peer_segment *peer_segments[SILL__SEGMENTS_LIMIT];
@@ -338,13 +342,15 @@ static inline struct sill__lane *sill__lane_of(const sill_message *message)
 /* Of the link's source (hub.h). */
 unsigned sill__link_looks(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS]);
 void sill__link_arm(struct sill__source *source, bool on);
+bool sill__link_peer_lazy(struct sill__source *source);
 void sill__link_ring_held(struct sill__source *source);
 
 /* ---- received.c ---- */
 
 /* A message of `size` bytes that will come. Memory for them grows as they come, so that a claim
- * alone costs nothing. NULL: out of memory. */
-struct sill__received *sill__received_new(sill_port *port, int type, uint64_t size);
+ * alone costs nothing. `elsewhere`: all of them lie in a block. NULL: out of memory. */
+struct sill__received *sill__received_new(sill_port *port, int type, uint64_t size,
+                                          bool elsewhere);
 /* Room for `more` bytes behind those that have come; NULL: out of memory. */
 void *sill__received_room(struct sill__received *r, size_t more);
 /* Gives its block back to the peer and closes its handles; frees it and its reference. */

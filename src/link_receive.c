@@ -29,7 +29,7 @@ static int out_of_place(const struct sill__frame *head)
 static int begin_greeting(struct sill__link *link, const struct sill__frame *head, void **body)
 {
     link->incoming = sill__received_new(
-        link->port, head->type == SILL__FRAME_HELLO ? SILL_CONNECT : SILL_REPLY, head->size);
+        link->port, head->type == SILL__FRAME_HELLO ? SILL_CONNECT : SILL_REPLY, head->size, false);
     if (link->incoming == NULL)
         return SILL_NO_MEMORY;
     if (head->size == 0)
@@ -57,7 +57,7 @@ static int begin_message(struct sill__link *link, const struct sill__frame *head
         return out_of_place(head);
     if (head->kind == SILL_REPLY && head->id > link->last_id)
         return sill__fail(SILL_PROTOCOL, "the peer answered a request that was never made");
-    struct sill__received *r = sill__received_new(link->port, head->kind, head->total);
+    struct sill__received *r = sill__received_new(link->port, head->kind, head->total, described);
     if (r == NULL)
         return SILL_NO_MEMORY;
     r->id = head->id;

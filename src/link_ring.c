@@ -21,6 +21,8 @@
 #include "status.h"
 #include "step.h"
 
+#define LAZY_AFTER 64 /* messages without a bell after which a sender turns lazy */
+
 enum { HANDED = 1 }; /* beside statuses: the caller's message is filled */
 
 /* ---- setting up and ending ---- */
@@ -63,18 +65,10 @@ static bool is_readable(const struct sill__link *link, const struct sill__lane *
 
 /* ---- bells ---- */
 
-static void ring_bell(struct sill__link *link)
-{
-    const struct sill__frame bell = {.type = SILL__FRAME_BELL};
-    SILL__STEP(bell_begin);
-    sill__link_control(link, &bell, NULL, 0);
-    SILL__STEP(bell_done);
-}
-
 /* Between what was stored and the look whether the peer sleeps. */
 static void fence(const struct sill__link *link)
 {
-    /* seq_cst, pairs with the barrier in hub_look.c; of a lazy pair only the compiler's order is
+    /* seq_cst, pairs with the barrier in hub_look.c; if we are lazy, only the compiler's order is
      * needed, since the one who goes to sleep makes us execute a barrier */
     if (link->lazy)
         atomic_signal_fence(memory_order_seq_cst);
@@ -82,20 +76,44 @@ static void fence(const struct sill__link *link)
         atomic_thread_fence(memory_order_seq_cst);
 }
 
-static bool is_news(uint32_t want, uint32_t *rung)
+static void turn_lazy(struct sill__link *link)
 {
-    if (want == 0 || want == *rung)
-        return false;
-    *rung = want;
-    return true;
+    atomic_store_explicit(&link->own->lazy, 1, memory_order_relaxed);
+    /* seq_cst: whoever arms and does not see this is seen by our next look, fence or not */
+    atomic_thread_fence(memory_order_seq_cst);
+    link->lazy = true;
+}
+
+static void ring_bell(struct sill__link *link)
+{
+    const struct sill__frame bell = {.type = SILL__FRAME_BELL};
+    if (link->lazy) {
+        /* release: what we published without a fence is seen by who sees this */
+        atomic_store_explicit(&link->own->lazy, 0, memory_order_release);
+        link->lazy = false;
+    }
+    link->unrung = 0;
+    SILL__STEP(bell_begin);
+    sill__link_control(link, &bell, NULL, 0);
+    SILL__STEP(bell_done);
+}
+
+/* Rings for a value of the peer's word that is new. */
+static inline void ring_for(struct sill__link *link, uint32_t want, uint32_t *rung)
+{
+    if (want != 0 && want != *rung) {
+        *rung = want;
+        ring_bell(link);
+    } else if (!link->lazy && link->may_be_lazy && ++link->unrung >= LAZY_AFTER) {
+        turn_lazy(link);
+    }
 }
 
 void sill__link_ring(struct sill__link *link)
 {
     fence(link);
-    uint32_t want = atomic_load_explicit(&link->peer_words->want, memory_order_relaxed);
-    if (is_news(want, &link->rung))
-        ring_bell(link);
+    ring_for(link, atomic_load_explicit(&link->peer_words->want, memory_order_relaxed),
+             &link->rung);
 }
 
 void sill__link_ring_space(struct sill__link *link)
@@ -103,9 +121,16 @@ void sill__link_ring_space(struct sill__link *link)
     if (link->state != SILL__LINK_OPEN || link->peer_words == NULL)
         return;
     fence(link);
-    uint32_t want = atomic_load_explicit(&link->peer_words->want_space, memory_order_relaxed);
-    if (is_news(want, &link->rung_space))
-        ring_bell(link);
+    ring_for(link, atomic_load_explicit(&link->peer_words->want_space, memory_order_relaxed),
+             &link->rung_space);
+}
+
+bool sill__link_peer_lazy(struct sill__source *source)
+{
+    const struct sill__link *link = (const struct sill__link *)source;
+    /* acquire, pairs with the release in ring_bell */
+    return link->peer_words != NULL &&
+           atomic_load_explicit(&link->peer_words->lazy, memory_order_acquire) != 0;
 }
 
 static void tell(struct sill__link *link, struct sill__lane *lane)
@@ -195,7 +220,7 @@ static int put_aside(struct sill__link *link, struct sill__lane *lane,
 {
     if (link->stalled)
         return SILL_AGAIN;
-    struct sill__received *r = sill__received_new(link->port, in->type, in->size);
+    struct sill__received *r = sill__received_new(link->port, in->type, in->size, false);
     if (r == NULL)
         return SILL_NO_MEMORY;
     void *room = in->size > 0 ? sill__received_room(r, in->size) : NULL;
@@ -350,7 +375,7 @@ static int new_described(struct sill__link *link, struct sill__lane *lane,
         (d->block.size < d->total && lane->partial != NULL) ||
         (d->id == 0) != (record->kind == SILL_DATAGRAM) || (reply && d->id > link->last_id))
         return broken_record();
-    struct sill__received *r = sill__received_new(link->port, record->kind, d->total);
+    struct sill__received *r = sill__received_new(link->port, record->kind, d->total, d->block.size == d->total);
     if (r == NULL)
         return SILL_NO_MEMORY;
     r->id = d->id;
@@ -373,6 +398,8 @@ static int take_described(struct sill__link *link, struct sill__lane *lane,
     if (message == NULL && link->stalled && record->kind != SILL_REPLY && !more)
         return SILL_AGAIN;
     memcpy(&d, record->body, sizeof d); /* once: it is ours from here on */
+    if (d.released_generation != 0 && link->arena != NULL)
+        sill__arena_released(link->arena, d.released_slot, d.released_generation);
     if (!more)
         rc = new_described(link, lane, record, &d, &r);
     if (rc != 0)

@@ -54,7 +54,7 @@ static int wait_armed(struct sill__link *link, bool (*done)(void *arg), void (*a
         struct link_wait wait = {link, done, arm, arg, link->stalled};
         int64_t end = wait.stalled ? sill__earlier(deadline, sill__now_ns() + LOOK_NS) : deadline;
         const struct sill__until until = {done_or_other,  &wait, end, &link->cancels, seen,
-                                          arm != NULL ? arm_other : NULL};
+                                          arm != NULL ? arm_other : NULL, &link->source};
         int rc = sill__hub_wait(link->hub, &until);
         sill__conn *conn = link->stream.conn;
         if (link->stalled && conn != NULL && conn->ops->peer_alive(conn) == 0)
@@ -441,7 +441,9 @@ int sill__link_describe(struct sill__link *link, struct sill__outgoing *out,
         .id = more ? 0 : out->id,
         .total = more ? 0 : out->size,
         .block = {block->segment, block->slot, block->generation, block->serial, block->offset,
-                  size}};
+                  size},
+        .released_slot = link->released_slot,
+        .released_generation = link->released_generation};
     if (out->options->handle_count > 0 && !more)
         return describe_by_channel(link, lane, out, &d.block, flags);
     void *body;

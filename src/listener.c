@@ -71,7 +71,7 @@ fail_memory:
 static int take_client(sill_listener *listener, sill__conn **conn, int64_t deadline)
 {
     const struct sill__until until = {may_accept, listener, deadline, &listener->cancels,
-                                      listener->cancels.told, NULL};
+                                      listener->cancels.told, NULL, NULL};
     for (;;) {
         listener->may_accept = false;
         int status = listener->named.ops->accept(listener->named.listen, conn);

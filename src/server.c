@@ -351,7 +351,7 @@ int sill_server_receive(sill_server *server, sill_message *message, int timeout_
         wait.handed = hand_next(server, message);
     if (!wait.handed) {
         const struct sill__until until = {anybody_ready,          &wait, sill__deadline(timeout_ms),
-                                          &server->cancels, server->cancels.told, NULL};
+                                          &server->cancels, server->cancels.told, NULL, NULL};
         rc = sill__hub_wait(server->hub, &until);
     }
     sill__hub_leave(server->hub);
@@ -376,7 +376,7 @@ static int accept_client(sill_server *server, struct sill__received *r, void *co
     struct sill__link *link = &port->link;
     if (link->state == SILL__LINK_ENDED)
         return sill__link_ended(link);
-    struct sill__received *farewell = sill__received_new(port, SILL_DIED, 0);
+    struct sill__received *farewell = sill__received_new(port, SILL_DIED, 0, true);
     if (farewell == NULL)
         return SILL_NO_MEMORY;
     SILL__STEP(accept_begin);

@@ -270,7 +270,7 @@ static void busy_source(void **state)
     hub->alarm = 0;
     struct sill__source source = {.work = always_busy};
     struct sill__cancels cancels = {0};
-    const struct sill__until until = {at_once, &looks, SILL__FOREVER, &cancels, 0, NULL};
+    const struct sill__until until = {at_once, &looks, SILL__FOREVER, &cancels, 0, NULL, NULL};
     sill__hub_enter(hub);
     sill__hub_ready(hub, &source, SILL__READABLE);
     for (int i = 0; i < 10; i++)
