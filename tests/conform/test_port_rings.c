@@ -171,7 +171,8 @@ static void released_in_any_order(void **state)
     struct pair p;
     pair_open(&p, NULL);
     unsigned fits = fill(&p);
-    assert_in_range(fits, 50, MOST - 1);
+    unsigned most = fits;
+    assert_in_range(most, 50, MOST - 10);
     for (unsigned round = 0; round < 6; round++) {
         assert_int_equal(fits, drain_all(&p, held, MOST));
         sill_port_statistics s = {.struct_size = sizeof s};
@@ -183,7 +184,8 @@ static void released_in_any_order(void **state)
         for (unsigned i = 0; i < fits; i++)
             sill_release(&held[i]);
         unsigned again = fill(&p);
-        assert_in_range(again, fits - 2, fits + 2); /* padding lies elsewhere */
+        /* padding lies elsewhere, and an eighth of the ring may not have been told yet */
+        assert_in_range(again, most - most / 8 - 2, most + 2);
         fits = again;
     }
     pair_close(&p);
