@@ -379,11 +379,15 @@ inline drain_channel_c()
 }
 
 #define HEAD header[taken % SLOTS]
+#define LAST header[(taken + SLOTS - 1) % SLOTS]
 
 active proctype consumer()
 {
     byte x;
-    bit pending, ring, timed, ended;
+    bit pending; /* something is released and not yet told */
+    bit kept;    /* the last record is not released yet */
+    bit cold;    /* want is armed, and no bell was read since */
+    bit ring, timed, ended;
 
     {
         skip;
@@ -396,17 +400,37 @@ next_receive:
             if
             :: HEAD != 0 -> assert(HEAD == taken + 1)
             :: HEAD == 0 && ended -> goto told
-            :: HEAD == 0 && !ended -> goto arm
+            :: HEAD == 0 && !ended && !cold -> goto arm
+            :: HEAD == 0 && !ended && cold -> goto sleep /* the peer will ring */
             fi
         };
 take:
-        /* It was read in place until now: nobody has written over it. */
-        atomic { assert(HEAD == taken + 1); taken++; pending = 1 };
+        /* At most one is kept, so one that was is released first. */
+        atomic {
+            taken++;
+            pending = pending | kept;
+            if
+            :: kept = 1
+            :: kept = 0; goto release
+            fi
+        };
+        if
+        :: pending -> goto tell
+        :: else -> goto next_receive
+        fi;
+release:
+        /* The program has read in place until now: nobody has written over it. */
+        atomic { assert(LAST == taken); kept = 0; pending = 1 };
+tell:
         if
         :: /* a batch is full */
-            atomic { stores_c ! CONSUMED * 16 + taken; pending = 0; owes_c = 1 };
+            atomic { stores_c ! CONSUMED * 16 + taken - kept; pending = 0; owes_c = 1 };
             look_c()
+#ifndef COLD_BATCH
+        :: !cold /* who is armed already may sleep without arming, so it is told at once */
+#else
         :: skip
+#endif
         fi;
         goto next_receive;
 
@@ -414,7 +438,7 @@ arm:
 #ifndef NO_SLEEP_PUBLISH
         if
         :: pending ->
-            atomic { stores_c ! CONSUMED * 16 + taken; pending = 0; owes_c = 1 };
+            atomic { stores_c ! CONSUMED * 16 + taken - kept; pending = 0; owes_c = 1 };
             look_c()
         :: else
         fi;
@@ -431,24 +455,28 @@ arm:
 #ifdef ARM_THEN_DRAIN
             drain_channel_c();
 #endif
+            skip
+        };
+sleep:
+        atomic {
             asleep_c = 1;
             if
             :: timed = 1
-            :: timed = 0
+            :: !kept -> timed = 0 /* a program that keeps what it was given must not wait for ever */
             fi
         };
 end_asleep:
         if
         :: atomic { to_read_c -> asleep_c = 0; timed = 0 }
         :: atomic {
-               timed && !to_read_c -> asleep_c = 0; timed = 0;
+               timed && !to_read_c -> asleep_c = 0; timed = 0; cold = 1;
                if
-               :: skip
-               :: goto next_receive /* AGAIN to an event loop: want stays as it is */
+               :: kept -> goto release
+               :: else -> goto next_receive
                fi
            }
         fi;
-        stores_c ! WANT * 16;
+        atomic { stores_c ! WANT * 16; cold = 0 };
         drain_channel_c();
 #ifdef NO_LAST_LOOK
         if
@@ -472,8 +500,8 @@ close:
     } unless {
         kill_c
     };
-    atomic { drain_c(x); gone_c = 1; asleep_c = 0; owes_c = 0; pending = 0; ring = 0; timed = 0;
-             ended = 0 }
+    atomic { drain_c(x); gone_c = 1; asleep_c = 0; owes_c = 0; pending = 0; kept = 0; cold = 0;
+             ring = 0; timed = 0; ended = 0 }
 }
 
 /* ---- death ------------------------------------------------------------------------------------- */
