@@ -11,8 +11,9 @@
  */
 
 /* Variations:
- * MEMBARRIER: who publishes makes no fence, who goes to sleep drains everybody's buffer instead;
+ * LAZY: who publishes makes no fence, who goes to sleep drains everybody's buffer instead;
  * MORE: a send may say that more is coming, and then its look for a sleeper is held back;
+ * READ_FIRST: a consumer that was woken reads the channel before it disarms, and not after;
  * LIVE: what must happen in the end is searched for, and not what must never be.
  * Every other name that is asked for with #if leaves out a rule; `check` has the list. */
 
@@ -124,27 +125,32 @@ end:
 }
 
 /* The fences: of who has published and looks for a sleeper, and of who goes to sleep. */
-#if defined(MEMBARRIER) || defined(NO_FENCE)
+#if defined(LAZY) || defined(NO_FENCE)
 #define published_fence_p(s) skip
 #else
 #define published_fence_p(s) drain_p(s)
 #endif
 
-#if defined(MEMBARRIER) || defined(NO_FENCE_SPACE)
+#if defined(LAZY) || defined(NO_FENCE_SPACE)
 #define published_fence_c(s) skip
 #else
 #define published_fence_c(s) drain_c(s)
 #endif
 
 #if defined(SLEEPER_NO_FENCE)
-#define sleeper_fence_p(s) skip
 #define sleeper_fence_c(s) skip
-#elif defined(MEMBARRIER) && !defined(BARRIER_MISSING)
-#define sleeper_fence_p(s) drain_p(s); drain_c(s)
+#elif defined(LAZY) && !defined(BARRIER_MISSING)
 #define sleeper_fence_c(s) drain_c(s); drain_p(s)
 #else
-#define sleeper_fence_p(s) drain_p(s)
 #define sleeper_fence_c(s) drain_c(s)
+#endif
+
+#if defined(SLEEPER_NO_FENCE_SPACE)
+#define sleeper_fence_p(s) skip
+#elif defined(LAZY) && !defined(BARRIER_MISSING_SPACE)
+#define sleeper_fence_p(s) drain_p(s); drain_c(s)
+#else
+#define sleeper_fence_p(s) drain_p(s)
 #endif
 
 /* ---- epochs ------------------------------------------------------------------------------------ */
@@ -261,7 +267,7 @@ wait_for_room:
         atomic { fresh_space(x); armed = 1; stores_p ! WANT_SPACE * 16 + x; x = 0 };
         sleeper_fence_p(x);
         atomic {
-#ifndef NO_RELOOK_SPACE
+#ifndef SPACE_NO_RELOOK
             free_to = consumed;
             if
             :: room -> goto put
@@ -317,10 +323,13 @@ finish:
         :: goto close
         :: skip
         fi;
+#ifndef HOLD_OVER_IDLE
+        /* A program that said "more" and goes away without more must make this side look. */
         if
-        :: owes_p -> look_p() /* flush */
+        :: owes_p -> look_p()
         :: else
         fi;
+#endif
         atomic { idle_p = 1; free_to = 0 };
 end_idle:
         false;
@@ -453,9 +462,10 @@ arm:
             fi;
 #endif
 #ifdef ARM_THEN_DRAIN
-            drain_channel_c();
-#endif
+            drain_channel_c()
+#else
             skip
+#endif
         };
 sleep:
         atomic {
@@ -476,8 +486,13 @@ end_asleep:
                fi
            }
         fi;
+#ifdef READ_FIRST
+        drain_channel_c();
+        atomic { stores_c ! WANT * 16; cold = 0 };
+#else
         atomic { stores_c ! WANT * 16; cold = 0 };
         drain_channel_c();
+#endif
 #ifdef NO_LAST_LOOK
         if
         :: ended -> goto told
@@ -528,7 +543,7 @@ ltl live { <> [] ((gone_p || idle_p) && (gone_c || (idle_p && taken == sent))) }
 /* A sleeper that nobody will wake: there is what it waits for, for everybody to see, nothing can be
  * read on its channel, and the other one has done its look already. Where both sleep for want of
  * something that is not told, the search ends in an invalid end state. */
-#define stuck_c (asleep_c && !to_read_c && HEAD != 0 && !owes_p)
+#define stuck_c (asleep_c && !to_read_c && HEAD != 0 && (!owes_p || idle_p))
 #define stuck_p (asleep_p && !to_read_p && sent - consumed < ROOM && !owes_c)
 
 active proctype monitor()
