@@ -1,7 +1,7 @@
 /* arena.c - an allocator over a few segments whose blocks another process gives back.
  *
- * Each block has a slot; a slot is free, taken (the sender fills the block) or sent (the peer has
- * it). A slot's generation counts its uses, so an old release is never taken for a new one: a sent
+ * Each block has a slot; a slot is free, taken (the sender fills the block), sent (the peer has
+ * it) or back (the peer has said that it released it). A slot's generation counts its uses, so an old release is never taken for a new one: a sent
  * block is free again exactly when released[slot] equals its generation. Before its first use a
  * table is all zero and generations begin at 1.
  *
@@ -22,7 +22,7 @@
 
 #define NONE UINT32_MAX
 
-enum slot_state { SLOT_FREE, SLOT_TAKEN, SLOT_SENT };
+enum slot_state { SLOT_FREE, SLOT_TAKEN, SLOT_SENT, SLOT_BACK };
 
 struct slot {
     uint8_t state; /* enum slot_state */
@@ -52,8 +52,10 @@ struct sill__arena {
     struct segment segments[SILL__SEGMENTS_LIMIT];
     struct slot slots[SILL__SLOTS];
     uint32_t free_slot;
+    uint32_t used;  /* segments beyond this number were never made */
     uint64_t held;  /* bytes of all segments */
     uint32_t count; /* segments in use */
+    uint32_t dropped; /* segments of which the peer has to be told */
     uint64_t clock;
 };
 
@@ -101,9 +103,10 @@ static void reclaim(struct sill__arena *arena, struct segment *segment)
         struct slot *slot = &arena->slots[index];
         /* acquire, pairs with the release store in sill__link's release of a block: the peer has
          * read what it wanted before we write there again */
-        if (slot->state == SLOT_SENT &&
-            atomic_load_explicit(&arena->released[index], memory_order_acquire) ==
-                slot->generation) {
+        if (slot->state == SLOT_BACK ||
+            (slot->state == SLOT_SENT &&
+             atomic_load_explicit(&arena->released[index], memory_order_acquire) ==
+                 slot->generation)) {
             *link = slot->next;
             free_slot(arena, index);
         } else {
@@ -165,6 +168,7 @@ static void drop_segment(struct sill__arena *arena, struct segment *segment)
     sill_region_close(segment->region);
     segment->region = NULL;
     segment->dropped = segment->announced;
+    arena->dropped += segment->announced ? 1 : 0;
     arena->held -= segment->size;
     arena->count--;
 }
@@ -172,6 +176,10 @@ static void drop_segment(struct sill__arena *arena, struct segment *segment)
 /* Makes room for one more segment of `size` bytes by dropping empty ones. */
 static bool make_way(struct sill__arena *arena, uint64_t size)
 {
+    if (arena->count >= arena->segments_max || arena->held + size > arena->mapped_max)
+        for (uint32_t i = 0; i < arena->used; i++)
+            if (arena->segments[i].region != NULL)
+                reclaim(arena, &arena->segments[i]);
     while (arena->count >= arena->segments_max || arena->held + size > arena->mapped_max) {
         struct segment *oldest = NULL;
         for (uint32_t i = 0; i < SILL__SEGMENTS_LIMIT; i++) {
@@ -225,6 +233,8 @@ static int make_segment(struct sill__arena *arena, uint64_t room, uint32_t *numb
         s->serial = ++arena->last_serial;
         arena->held += size;
         arena->count++;
+        if (arena->used <= i)
+            arena->used = i + 1;
         *number = i;
         return 0;
     }
@@ -236,8 +246,8 @@ int sill__arena_take(struct sill__arena *arena, uint64_t size, struct sill__bloc
     if (size > arena->mapped_max)
         return sill__fail(SILL_TOO_BIG, "a block of %llu bytes is more than may be mapped (%llu)",
                           (unsigned long long)size, (unsigned long long)arena->mapped_max);
-    for (uint32_t i = 0; i < SILL__SEGMENTS_LIMIT; i++) {
-        if (arena->segments[i].region == NULL)
+    for (uint32_t i = 0; i < arena->used; i++) {
+        if (arena->segments[i].region == NULL || arena->segments[i].size < size)
             continue;
         reclaim(arena, &arena->segments[i]);
         if (place(arena, i, size, out))
@@ -255,6 +265,13 @@ int sill__arena_take(struct sill__arena *arena, uint64_t size, struct sill__bloc
 void sill__arena_sent(struct sill__arena *arena, const struct sill__block *block)
 {
     arena->slots[block->slot].state = SLOT_SENT;
+}
+
+void sill__arena_released(struct sill__arena *arena, uint32_t slot, uint32_t generation)
+{
+    if (slot < SILL__SLOTS && arena->slots[slot].state == SLOT_SENT &&
+        arena->slots[slot].generation == generation)
+        arena->slots[slot].state = SLOT_BACK;
 }
 
 void sill__arena_give_back(struct sill__arena *arena, const struct sill__block *block)
@@ -284,10 +301,11 @@ void sill__arena_unannounce(struct sill__arena *arena, uint32_t segment)
 
 int sill__arena_dropped(struct sill__arena *arena)
 {
-    for (int i = 0; i < SILL__SEGMENTS_LIMIT; i++) {
+    for (uint32_t i = 0; arena->dropped > 0 && i < arena->used; i++) {
         if (arena->segments[i].dropped) {
             arena->segments[i].dropped = false;
-            return i;
+            arena->dropped--;
+            return (int)i;
         }
     }
     return -1;

@@ -44,6 +44,8 @@ void sill__arena_destroy(struct sill__arena *arena);
 int sill__arena_take(struct sill__arena *arena, uint64_t size, struct sill__block *out);
 /* The block was sent: it comes back when the peer says so. */
 void sill__arena_sent(struct sill__arena *arena, const struct sill__block *block);
+/* The peer said that it has released a block; if it is none that was sent, nothing happens. */
+void sill__arena_released(struct sill__arena *arena, uint32_t slot, uint32_t generation);
 /* The block comes back unsent. */
 void sill__arena_give_back(struct sill__arena *arena, const struct sill__block *block);
 

@@ -3,9 +3,10 @@
  * A sender stores a record and then loads the peer's `want`; a receiver stores its `want` and then
  * loads the record's word. One of them must see the other's store, which takes a full barrier at
  * both. Where the system lets one process make all others execute a barrier (Linux: membarrier,
- * global expedited), the one who goes to sleep does that, and senders only keep the compiler from
- * changing the order: a sleep is rare and dear anyhow. Both processes must have registered; the
- * greeting says so (SILL__FEATURE_BARRIER). One file per OS: posix/barrier.c, win32/barrier.c.
+ * global expedited), a sender may turn lazy: it only keeps the compiler from changing the order, says
+ * so in its control words, and the one who goes to sleep has the barrier made. That takes some
+ * microseconds, so only senders that have not had to ring for a while are lazy. Both processes must
+ * have registered; the greeting says so (SILL__FEATURE_BARRIER). One file per OS: posix/barrier.c, win32/barrier.c.
  */
 #ifndef SILL__BARRIER_H
 #define SILL__BARRIER_H

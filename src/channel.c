@@ -170,7 +170,7 @@ static bool channel_pending(struct sill__hub *hub)
 static int channel_wait(sill_channel *channel, bool (*done)(void *), int64_t deadline,
                         unsigned seen)
 {
-    const struct sill__until until = {done, channel, deadline, &channel->cancels, seen, NULL};
+    const struct sill__until until = {done, channel, deadline, &channel->cancels, seen, NULL, NULL};
     return sill__hub_wait(channel->hub, &until);
 }
 
@@ -199,7 +199,7 @@ int sill__channel_blank(sill_channel **out, size_t frame_max)
     sill_channel *channel = sill__alloc_zeroed(sizeof *channel);
     if (channel == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a channel.");
-    int status = sill__hub_create(&channel->hub, 0);
+    int status = sill__hub_create(&channel->hub);
     if (status != SILL_OK) {
         sill__free(channel);
         return status;
@@ -276,13 +276,19 @@ static int channel_enter(sill_channel *channel)
     return SILL_OK;
 }
 
+static int read_frame(sill_channel *channel)
+{
+    unsigned char scratch[SILL__SCRATCH];
+    return sill__stream_read(&channel->stream, 1, scratch, sizeof scratch);
+}
+
 /* A send found the peer gone: what it sent before, a CLOSE maybe, says how it went. */
 static int end_send(sill_channel *channel, int status)
 {
     for (int rounds = 0; status == SILL_DIED && rounds < DRAIN_ROUNDS; rounds++) {
         if (channel->queued > DRAIN_BYTES)
             break;
-        int read = sill__stream_read(&channel->stream, 1, channel->hub->scratch, SILL__SCRATCH);
+        int read = read_frame(channel);
         if (read == SILL_OK)
             continue;
         if (read != SILL_AGAIN)
@@ -373,7 +379,7 @@ static int await_frame(sill_channel *channel, int64_t deadline)
         if (channel->ended != 0)
             return say_ended(channel);
         channel->readable = false;
-        int status = sill__stream_read(&channel->stream, 1, channel->hub->scratch, SILL__SCRATCH);
+        int status = read_frame(channel);
         if (status == SILL_AGAIN && channel->peer_dead)
             status = SILL_DIED;
         if (status == SILL_OK && channel->first == NULL && passed(deadline))

@@ -29,9 +29,6 @@ void sill__fact_number(struct sill__facts *facts, const char *topic, const char 
  * system; topic "cores": "online" and "usable" (by this process). */
 void sill__facts_system(struct sill__facts *facts);
 
-/* The number of cores that this process may run on; 0 if it cannot be told. */
-unsigned sill__usable_cores(void);
-
 /* Topic "limit": everything that can stop sill, with what raises it. */
 void sill__facts_limits(struct sill__facts *facts);
 

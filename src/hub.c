@@ -13,14 +13,13 @@
  */
 #include "hub.h"
 
-#include "facts.h"
 #include "memory.h"
 #include "process.h"
 #include "status.h"
 
 #define EVENTS_AT_ONCE 64
 
-int sill__hub_create(struct sill__hub **out, uint64_t spin_ns)
+int sill__hub_create(struct sill__hub **out)
 {
     struct sill__hub *hub = sill__alloc_zeroed(sizeof *hub);
     if (hub == NULL)
@@ -35,9 +34,6 @@ int sill__hub_create(struct sill__hub **out, uint64_t spin_ns)
     if (rc != 0)
         goto fail_cond;
     hub->alarm = SILL__FOREVER;
-    /* with one core, whoever is waited for cannot run while we look */
-    hub->spin_ns = sill__usable_cores() > 1 ? (int64_t)spin_ns : 0;
-    hub->spin_now = hub->spin_ns;
     hub->generation = sill__fork_generation();
     atomic_init(&hub->references, 1);
     *out = hub;
@@ -80,16 +76,6 @@ void sill__hub_unref(struct sill__hub *hub)
     sill__free(hub);
 }
 
-bool sill__hub_is_ours(const struct sill__hub *hub)
-{
-    return hub->generation == sill__fork_generation();
-}
-
-void sill__hub_enter(struct sill__hub *hub)
-{
-    sill__lock(&hub->lock);
-}
-
 /* Before the lock is released: whoever polls must see what this thread has taken in, and hears of
  * what lies in memory by the bell alone. */
 static void tell_pollable(struct sill__hub *hub)
@@ -101,7 +87,7 @@ static void tell_pollable(struct sill__hub *hub)
                                       !sill__hub_go_cold(hub, NULL));
 }
 
-void sill__hub_leave(struct sill__hub *hub)
+void sill__hub_leave_with_news(struct sill__hub *hub)
 {
     tell_pollable(hub);
     if (hub->first != NULL && hub->waiting > 0) {
@@ -221,8 +207,6 @@ static int lead(struct sill__hub *hub, const struct sill__until *until,
             sill__hub_slept(hub, patience->since);
     } else if (spun == SILL__SPUN_ASK) {
         rc = ask(hub, 0);
-    } else {
-        sill__hub_look(hub);
     }
     hub->led = false;
     free_graves(hub);

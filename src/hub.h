@@ -26,12 +26,14 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "process.h"
 #include "thread.h"
 #include "wait.h"
 
-#define SILL__SCRATCH (64 * 1024)
+#define SILL__SCRATCH (16 * 1024) /* bytes on the stack for reads of a channel */
 
 #define SILL__LOOKED 8 /* an event beside those of wait.h: there is something in the memory */
+#define SILL__SERVED 64 /* messages between looks at the clock */
 #define SILL__LOOKS  2 /* words to look at in one source */
 
 struct sill__source {
@@ -51,6 +53,8 @@ struct sill__source {
     unsigned (*looks)(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS]);
     /* Tells the peer to ring from now on, or that it need not. */
     void (*arm)(struct sill__source *source, bool on);
+    /* After arming and a fence: whether the peer makes none, so that it must be made for it. */
+    bool (*lazy)(struct sill__source *source);
     /* Rings the bell that was held back (sill__hub_hold). */
     void (*ring)(struct sill__source *source);
     bool hot;
@@ -77,10 +81,10 @@ struct sill__hub {
     const _Atomic uint32_t **words; /* what a spinning leader looks at: its copy */
     unsigned words_capacity;
     atomic_bool poked;   /* ends a leader's spin */
-    bool lazy;           /* some peer publishes without a fence: barrier.h */
     int64_t spin_ns;     /* how long a leader looks before it sleeps */
     int64_t spin_now;    /* what of that is worth while, as it has turned out */
     unsigned vain;       /* looks in a row that came to nothing */
+    unsigned run;        /* messages taken since the last look */
     unsigned served;     /* waits that ended at once since the clock was last looked at */
     int64_t asked;       /* when the wait set was last asked */
     int64_t alarm;                     /* `on_alarm` is called when it has passed */
@@ -91,23 +95,36 @@ struct sill__hub {
     void *owner; /* the port or server whose hub it is, for on_alarm and pending */
     uint32_t generation;   /* sill__fork_generation of the process it belongs to */
     atomic_uint references;
-    unsigned char scratch[SILL__SCRATCH]; /* for reads, under the lock */
 };
 
-/* A hub with one reference, whose leaders look for spin_ns before they sleep. 0, NO_MEMORY, LIMIT,
- * OS. No lock. */
-int sill__hub_create(struct sill__hub **out, uint64_t spin_ns);
+/* A hub with one reference. 0, NO_MEMORY, LIMIT, OS. No lock. */
+int sill__hub_create(struct sill__hub **out);
+/* Its leaders look for spin_ns before they sleep (0 at first). */
+void sill__hub_set_spin(struct sill__hub *hub, uint64_t spin_ns);
 void sill__hub_ref(struct sill__hub *hub);
 /* The last reference frees it; its lock must not be held. In a forked child it frees memory only.
  */
 void sill__hub_unref(struct sill__hub *hub);
 /* False in a forked child: the hub is the parent's. No lock needed. */
-bool sill__hub_is_ours(const struct sill__hub *hub);
+static inline bool sill__hub_is_ours(const struct sill__hub *hub)
+{
+    return hub->generation == sill__fork_generation();
+}
 
-void sill__hub_enter(struct sill__hub *hub);
+static inline void sill__hub_enter(struct sill__hub *hub)
+{
+    sill__lock(&hub->lock);
+}
 /* Releases the lock; before that tells the pollable handle whether something is pending, and
  * wakes a thread to lead if work is left over. */
-void sill__hub_leave(struct sill__hub *hub);
+void sill__hub_leave_with_news(struct sill__hub *hub);
+static inline void sill__hub_leave(struct sill__hub *hub)
+{
+    if (hub->pollable || hub->first != NULL)
+        sill__hub_leave_with_news(hub);
+    else
+        sill__unlock(&hub->lock);
+}
 
 /* Puts a source into the ready list with these events, or adds them. */
 void sill__hub_ready(struct sill__hub *hub, struct sill__source *source, unsigned events);
@@ -142,6 +159,7 @@ struct sill__until {
     unsigned seen; /* cancels->told when the call began */
     void (*arm)(void *arg); /* not NULL: `done` looks at memory that nothing here looks at; it is
                                asked often, and before a sleep this tells the peer to ring */
+    struct sill__source *source; /* with `arm`: whose peer that is */
 };
 
 /* Waits until done, doing the hub's work meanwhile; the lock is released while it sleeps. 0,
@@ -182,7 +200,11 @@ bool sill__hub_arm(struct sill__hub *hub, const struct sill__until *until);
 void sill__hub_cool(struct sill__hub *hub, struct sill__source *source);
 void sill__hub_cool_idle(struct sill__hub *hub, int64_t now);
 /* Whether so much was handed out without a sleep that the wait set must be asked. */
-bool sill__hub_overdue(struct sill__hub *hub);
+bool sill__hub_overdue_now(struct sill__hub *hub);
+static inline bool sill__hub_overdue(struct sill__hub *hub)
+{
+    return ++hub->served >= SILL__SERVED && sill__hub_overdue_now(hub);
+}
 void sill__hub_ring_held(struct sill__hub *hub);
 
 #endif

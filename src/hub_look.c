@@ -21,7 +21,14 @@
 #define CLOCK_LOOKS 64             /* looks between looks at the clock */
 #define POLL_LOOKS  16             /* looks between questions to `done` */
 #define IN_VAIN_MAX 4
+#define STREAM_RUN  8              /* messages at one go that make a stream of them */
+#define STREAM_REST 64             /* and how long it is then left alone, in sill__relax */
 #define COOL_NS     INT64_C(1000000) /* a source that is idle for so long beside busy ones */
+
+void sill__hub_set_spin(struct sill__hub *hub, uint64_t spin_ns)
+{
+    hub->spin_ns = hub->spin_now = (int64_t)spin_ns;
+}
 
 bool sill__hub_due(struct sill__source *source)
 {
@@ -77,20 +84,23 @@ void sill__hub_look(struct sill__hub *hub)
     }
 }
 
-static void barrier(const struct sill__hub *hub)
+/* Between arming and the last look. */
+static void barrier(const struct sill__hub *hub, const struct sill__until *until)
 {
-    /* seq_cst, pairs with the fence (or, with a lazy peer, the compiler's) in sill__link_ring: either
-     * the peer sees what we armed, or we see what it published */
-    if (hub->lazy)
+    /* seq_cst, pairs with the fence in link_ring.c: either the peer sees what we armed, or we see what
+     * it published. A lazy peer makes none: it is made for it. */
+    atomic_thread_fence(memory_order_seq_cst);
+    bool lazy = until != NULL && until->arm != NULL && until->source->lazy(until->source);
+    for (struct sill__source *s = hub->hot; s != NULL && !lazy; s = s->hot_next)
+        lazy = s->lazy(s);
+    if (lazy)
         sill__barrier_all();
-    else
-        atomic_thread_fence(memory_order_seq_cst);
 }
 
 bool sill__hub_arm(struct sill__hub *hub, const struct sill__until *until)
 {
     until->arm(until->arg);
-    barrier(hub);
+    barrier(hub, until);
     return until->done(until->arg);
 }
 
@@ -103,7 +113,7 @@ bool sill__hub_go_cold(struct sill__hub *hub, const struct sill__until *until)
         until->arm(until->arg);
     if (hub->hot == NULL && (until == NULL || until->arm == NULL))
         return true;
-    barrier(hub);
+    barrier(hub, until);
     if (until != NULL && until->arm != NULL)
         found = until->done(until->arg);
     for (struct sill__source *s = hub->hot, *next; s != NULL; s = next) {
@@ -135,7 +145,7 @@ void sill__hub_cool_idle(struct sill__hub *hub, int64_t now)
     }
     if (!any)
         return;
-    barrier(hub);
+    barrier(hub, NULL);
     for (struct sill__source *s = hub->hot, *next; s != NULL; s = next) {
         next = s->hot_next;
         if (now - s->idle_since < limit)
@@ -197,6 +207,17 @@ void sill__hub_slept(struct sill__hub *hub, int64_t since)
         hub->spin_now = hub->spin_ns;
 }
 
+/* Whoever has just emptied a ring in which messages stream leaves it alone for a moment: each look
+ * takes the line away from its writer, who could fill several meanwhile. Messages that come singly
+ * are looked for eagerly. */
+static void rest(unsigned run)
+{
+    if (run < STREAM_RUN)
+        return;
+    for (unsigned i = 0; i < STREAM_REST; i++)
+        sill__relax();
+}
+
 /* The first looks are without the clock, whose reading would take as long as a message does. */
 static bool begin(struct sill__hub *hub, unsigned count, struct sill__patience *patience)
 {
@@ -220,7 +241,10 @@ enum sill__spun sill__hub_spin(struct sill__hub *hub, const struct sill__until *
     if (!copy_words(hub, &count))
         return SILL__SPUN_OUT;
     atomic_store_explicit(&hub->poked, false, memory_order_relaxed);
+    unsigned run = hub->run;
+    hub->run = 0;
     sill__unlock(&hub->lock);
+    rest(run);
     if (patience->end == 0)
         found = begin(hub, count, patience);
     int64_t end = sill__earlier(sill__earlier(patience->end, patience->ask), until->deadline);
@@ -243,10 +267,8 @@ enum sill__spun sill__hub_spin(struct sill__hub *hub, const struct sill__until *
     return SILL__SPUN_ASK;
 }
 
-bool sill__hub_overdue(struct sill__hub *hub)
+bool sill__hub_overdue_now(struct sill__hub *hub)
 {
-    if (++hub->served < 16)
-        return false;
     hub->served = 0;
     int64_t now = sill__now_ns();
     if (now - hub->asked < ASK_NS)

@@ -20,6 +20,7 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     link->source.bury = sill__port_bury;
     link->source.looks = sill__link_looks;
     link->source.arm = sill__link_arm;
+    link->source.lazy = sill__link_peer_lazy;
     link->source.ring = sill__link_ring_held;
     for (unsigned i = 0; i < SILL__LANES; i++)
         link->lanes[i].link = link;
@@ -37,6 +38,7 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     link->progress = options->progress;
     link->progress_arg = options->progress_arg;
     link->peer_message_max = 0;
+    link->small_max = -1;
     link->writable = true;
     sill__stream_init(&link->stream, conn, &user, 0);
     int rc = conn->ops->watch(conn, hub->wait, &link->source);
@@ -76,6 +78,7 @@ void sill__link_end(struct sill__link *link, int why)
     sill__link_close_rings(link, link->state == SILL__LINK_OPEN &&
                                      (why == SILL_CLOSED || why == SILL_DIED));
     link->state = SILL__LINK_ENDED;
+    link->small_max = -1;
     link->end = why;
     const sill_error *error = sill_last_error();
     bool told = error->status == why && why != SILL_CLOSED && why != SILL_DIED;
@@ -108,6 +111,8 @@ void sill__link_free(struct sill__link *link)
     }
     sill__received_free(link->greeting);
     sill__link_free_loans(link);
+    sill__free(link->spare);
+    link->spare = NULL;
     for (unsigned i = 0; i < SILL__SEGMENTS_LIMIT; i++)
         if (link->peer_segments[i] != NULL)
             sill__peer_segment_unref(link->peer_segments[i]);
@@ -140,6 +145,7 @@ void sill__link_close(struct sill__link *link, int64_t linger_ns)
 void sill__link_abandon(struct sill__link *link)
 {
     link->state = SILL__LINK_ENDED;
+    link->small_max = -1;
     link->own = NULL; /* the words are still the parent's */
     sill__stream_shut(&link->stream);
 }
@@ -211,10 +217,18 @@ int sill__link_hello(struct sill__link *link, const void *data, size_t size, int
     return rc;
 }
 
+void sill__link_open(struct sill__link *link)
+{
+    link->state = SILL__LINK_OPEN;
+    if ((link->can & SILL_CAN_INLINE) != 0 && (link->policy.path == SILL_PATH_AUTO ||
+                                               link->policy.path == SILL_PATH_INLINE))
+        link->small_max = (int64_t)link->policy.inline_max;
+    sill__hub_heat(link->hub, &link->source);
+}
+
 int sill__link_welcome(struct sill__link *link, const void *data, size_t size, int64_t deadline)
 {
-    link->state = SILL__LINK_OPEN; /* what the client sends after it has the WELCOME is welcome */
-    sill__hub_heat(link->hub, &link->source);
+    sill__link_open(link); /* what the client sends after it has the WELCOME is welcome */
     int rc = send_greeting(link, SILL__FRAME_WELCOME, SILL__WIRE_VERSION, data, size, deadline);
     if (rc == 0)
         SILL__STEP(accept_welcome);
@@ -265,8 +279,10 @@ int sill__link_learn(struct sill__link *link, const struct sill__hello *hello, s
     bool maps = (hello->features & SILL__FEATURE_MAP) != 0;
     if (maps != (handle != SILL_NO_HANDLE))
         return sill__fail(SILL_PROTOCOL, "the peer's greeting contradicts itself");
-    link->lazy = (hello->features & SILL__FEATURE_BARRIER) != 0 && sill__barrier_register();
-    link->hub->lazy = link->hub->lazy || link->lazy;
+    link->may_be_lazy = (hello->features & SILL__FEATURE_BARRIER) != 0 && sill__barrier_register();
+    /* whoever is waited for on the only processor cannot run while we look */
+    if (link->hub->spin_ns == 0 && sill__process_parallel(link->peer.pid))
+        sill__hub_set_spin(link->hub, link->policy.spin_ns);
     if (link->own == NULL && link->state == SILL__LINK_SILENT && maps) {
         int rc = make_own_words(link);
         if (rc != 0)

@@ -29,6 +29,7 @@
 #include "arena.h"
 #include "hub.h"
 #include "ring.h"
+#include "step.h"
 #include "stream.h"
 #include "wire.h"
 
@@ -138,6 +139,7 @@ struct sill__link {
     sill_port *port;   /* what it is a part of */
 
     sill_policy policy;
+    int64_t small_max; /* largest message that goes inline if nothing else is asked for; -1: none */
     unsigned can; /* enum sill_policy_can */
     bool require_mapped;
     int region_kind; /* of what this side shares: enum sill_region_kind */
@@ -159,7 +161,9 @@ struct sill__link {
     sill_region *peer_region;
     const struct sill__control *peer_words; /* read-only mapping; NULL: none */
     struct sill__lane lanes[SILL__LANES];   /* their rings: only with own and peer_words */
-    bool lazy;           /* both sides can have barriers made: barrier.h */
+    bool may_be_lazy;    /* both sides can have barriers made: barrier.h */
+    bool lazy;           /* this side leaves its fences out, as own->lazy says */
+    unsigned unrung;     /* looks in a row at the peer's words without having to ring */
     uint32_t want;       /* the last value given to own->want that was not 0 */
     uint32_t want_space; /* the same of own->want_space */
     unsigned space_waiters;
@@ -175,6 +179,8 @@ struct sill__link {
     bool reading;            /* a thread is in the stream */
     int doomed; /* a status that the next work ends the link with, or 0 */
     struct sill__call *calls;
+    struct sill__received *spare; /* memory of one that was freed, for the next without bytes */
+    uint32_t released_slot, released_generation; /* of the peer's block that was released last */
     uint32_t rung;       /* the last value of the peer's want for which a bell was sent */
     uint32_t rung_space; /* and of its want_space */
     struct sill__peer_segment *peer_segments[SILL__SEGMENTS_LIMIT];
@@ -205,6 +211,8 @@ void sill__link_abandon(struct sill__link *link);
  */
 int sill__link_hello(struct sill__link *link, const void *data, size_t size, int64_t deadline);
 int sill__link_welcome(struct sill__link *link, const void *data, size_t size, int64_t deadline);
+/* Messages may go both ways from now on. */
+void sill__link_open(struct sill__link *link);
 /* Queues the refusal, never blocks, and ends the link. `status`: REFUSED, LIMIT, VERSION. */
 void sill__link_refuse(struct sill__link *link, int status, const void *data, size_t size);
 /* What the peer's HELLO or WELCOME says: features, limits; maps its control region from `handle`
@@ -234,6 +242,9 @@ static inline int64_t sill__out_deadline(struct sill__outgoing *out)
 /* Sends: 0 when all of it is with the OS or in shared memory. TIMEOUT: the peer will not see it.
  * `out->options` NULL: none. A loan that was sent is gone. */
 int sill__link_send(struct sill__link *link, struct sill__outgoing *out);
+/* The same for what most messages are, small ones without options but the flag MORE: true if it was
+ * sent. False says nothing: sill__link_send is to be asked. */
+bool sill__link_send_small(struct sill__link *link, const void *data, size_t size, unsigned flags);
 /* Its caller has given up: the request need not be handed out any more. */
 void sill__link_retract(struct sill__link *link, const struct sill__outgoing *out);
 /* A loan of `size` bytes. */
@@ -322,8 +333,6 @@ void sill__link_ring(struct sill__link *link);
 void sill__link_ring_space(struct sill__link *link);
 /* The user is done with a record. */
 void sill__link_release_record(struct sill__lane *lane, uint64_t serial);
-/* Hands a message in place to the user. */
-void sill__in_ring_hand(const struct sill__in_ring *in, sill_message *message);
 /* The lane of a message in place; NULL: it is none. */
 static inline struct sill__lane *sill__lane_of(const sill_message *message)
 {
@@ -333,13 +342,15 @@ static inline struct sill__lane *sill__lane_of(const sill_message *message)
 /* Of the link's source (hub.h). */
 unsigned sill__link_looks(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS]);
 void sill__link_arm(struct sill__source *source, bool on);
+bool sill__link_peer_lazy(struct sill__source *source);
 void sill__link_ring_held(struct sill__source *source);
 
 /* ---- received.c ---- */
 
 /* A message of `size` bytes that will come. Memory for them grows as they come, so that a claim
- * alone costs nothing. NULL: out of memory. */
-struct sill__received *sill__received_new(sill_port *port, int type, uint64_t size);
+ * alone costs nothing. `elsewhere`: all of them lie in a block. NULL: out of memory. */
+struct sill__received *sill__received_new(sill_port *port, int type, uint64_t size,
+                                          bool elsewhere);
 /* Room for `more` bytes behind those that have come; NULL: out of memory. */
 void *sill__received_room(struct sill__received *r, size_t more);
 /* Gives its block back to the peer and closes its handles; frees it and its reference. */
@@ -367,7 +378,10 @@ struct sill_port {
     struct sill__received *farewell; /* the last message, made in advance */
 };
 
-void sill__port_ref(sill_port *port);
+static inline void sill__port_ref(sill_port *port)
+{
+    port->references++;
+}
 /* Frees a port by its source. */
 void sill__port_bury(struct sill__source *source);
 /* The last reference frees the port and its link, and drops its reference to the hub; so whoever
@@ -391,6 +405,26 @@ int sill__check_send(const void *data, size_t size, const sill_send_options *opt
 /* What the link has to hand out has changed, or it has ended: a server puts its port into line, or
  * takes it out. */
 void sill__port_ready(sill_port *port);
+
+/* Hands a message in place to the user. */
+static inline void sill__in_ring_hand(const struct sill__in_ring *in, sill_message *message)
+{
+    sill_port *port = in->lane->link->port;
+    sill__port_ref(port);
+    port->link.statistics.unreleased++;
+    message->type = in->type;
+    message->path = SILL_PATH_INLINE;
+    message->copies = 1;
+    message->handle_count = 0;
+    message->data = in->size > 0 ? in->data : NULL;
+    message->size = in->size;
+    message->id = in->id;
+    message->port = port;
+    message->context = port->context;
+    message->internal = (char *)in->lane + 1;
+    message->internal_word = in->serial;
+    SILL__STEP(receive_taken);
+}
 
 /* ---- message.c ---- */
 

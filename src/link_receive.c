@@ -29,7 +29,7 @@ static int out_of_place(const struct sill__frame *head)
 static int begin_greeting(struct sill__link *link, const struct sill__frame *head, void **body)
 {
     link->incoming = sill__received_new(
-        link->port, head->type == SILL__FRAME_HELLO ? SILL_CONNECT : SILL_REPLY, head->size);
+        link->port, head->type == SILL__FRAME_HELLO ? SILL_CONNECT : SILL_REPLY, head->size, false);
     if (link->incoming == NULL)
         return SILL_NO_MEMORY;
     if (head->size == 0)
@@ -57,7 +57,7 @@ static int begin_message(struct sill__link *link, const struct sill__frame *head
         return out_of_place(head);
     if (head->kind == SILL_REPLY && head->id > link->last_id)
         return sill__fail(SILL_PROTOCOL, "the peer answered a request that was never made");
-    struct sill__received *r = sill__received_new(link->port, head->kind, head->total);
+    struct sill__received *r = sill__received_new(link->port, head->kind, head->total, described);
     if (r == NULL)
         return SILL_NO_MEMORY;
     r->id = head->id;
@@ -143,9 +143,8 @@ static int end_hello(struct sill__link *link, const sill_handle *handles, unsign
         link->lanes[SILL__LANE_PLAIN].ready = (struct sill__row){r, r};
         sill__port_ready(link->port);
     } else {
-        link->state = SILL__LINK_OPEN;
         link->greeting = r;
-        sill__hub_heat(link->hub, &link->source);
+        sill__link_open(link);
     }
     sill__hub_changed(link->hub);
     return 0;
@@ -475,8 +474,9 @@ const struct sill__stream_user sill__link_reader = {begin, end, NULL};
 
 static unsigned read_some(struct sill__link *link)
 {
+    unsigned char scratch[SILL__SCRATCH];
     link->reading = true;
-    int rc = sill__stream_read(&link->stream, FRAMES_AT_ONCE, link->hub->scratch, SILL__SCRATCH);
+    int rc = sill__stream_read(&link->stream, FRAMES_AT_ONCE, scratch, sizeof scratch);
     link->reading = false;
     if (link->doomed != 0)
         rc = link->doomed;

@@ -21,6 +21,8 @@
 #include "status.h"
 #include "step.h"
 
+#define LAZY_AFTER 64 /* messages without a bell after which a sender turns lazy */
+
 enum { HANDED = 1 }; /* beside statuses: the caller's message is filled */
 
 /* ---- setting up and ending ---- */
@@ -63,18 +65,10 @@ static bool is_readable(const struct sill__link *link, const struct sill__lane *
 
 /* ---- bells ---- */
 
-static void ring_bell(struct sill__link *link)
-{
-    const struct sill__frame bell = {.type = SILL__FRAME_BELL};
-    SILL__STEP(bell_begin);
-    sill__link_control(link, &bell, NULL, 0);
-    SILL__STEP(bell_done);
-}
-
 /* Between what was stored and the look whether the peer sleeps. */
 static void fence(const struct sill__link *link)
 {
-    /* seq_cst, pairs with the barrier in hub_look.c; of a lazy pair only the compiler's order is
+    /* seq_cst, pairs with the barrier in hub_look.c; if we are lazy, only the compiler's order is
      * needed, since the one who goes to sleep makes us execute a barrier */
     if (link->lazy)
         atomic_signal_fence(memory_order_seq_cst);
@@ -82,20 +76,44 @@ static void fence(const struct sill__link *link)
         atomic_thread_fence(memory_order_seq_cst);
 }
 
-static bool is_news(uint32_t want, uint32_t *rung)
+static void turn_lazy(struct sill__link *link)
 {
-    if (want == 0 || want == *rung)
-        return false;
-    *rung = want;
-    return true;
+    atomic_store_explicit(&link->own->lazy, 1, memory_order_relaxed);
+    /* seq_cst: whoever arms and does not see this is seen by our next look, fence or not */
+    atomic_thread_fence(memory_order_seq_cst);
+    link->lazy = true;
+}
+
+static void ring_bell(struct sill__link *link)
+{
+    const struct sill__frame bell = {.type = SILL__FRAME_BELL};
+    if (link->lazy) {
+        /* release: what we published without a fence is seen by who sees this */
+        atomic_store_explicit(&link->own->lazy, 0, memory_order_release);
+        link->lazy = false;
+    }
+    link->unrung = 0;
+    SILL__STEP(bell_begin);
+    sill__link_control(link, &bell, NULL, 0);
+    SILL__STEP(bell_done);
+}
+
+/* Rings for a value of the peer's word that is new. */
+static inline void ring_for(struct sill__link *link, uint32_t want, uint32_t *rung)
+{
+    if (want != 0 && want != *rung) {
+        *rung = want;
+        ring_bell(link);
+    } else if (!link->lazy && link->may_be_lazy && ++link->unrung >= LAZY_AFTER) {
+        turn_lazy(link);
+    }
 }
 
 void sill__link_ring(struct sill__link *link)
 {
     fence(link);
-    uint32_t want = atomic_load_explicit(&link->peer_words->want, memory_order_relaxed);
-    if (is_news(want, &link->rung))
-        ring_bell(link);
+    ring_for(link, atomic_load_explicit(&link->peer_words->want, memory_order_relaxed),
+             &link->rung);
 }
 
 void sill__link_ring_space(struct sill__link *link)
@@ -103,19 +121,37 @@ void sill__link_ring_space(struct sill__link *link)
     if (link->state != SILL__LINK_OPEN || link->peer_words == NULL)
         return;
     fence(link);
-    uint32_t want = atomic_load_explicit(&link->peer_words->want_space, memory_order_relaxed);
-    if (is_news(want, &link->rung_space))
-        ring_bell(link);
+    ring_for(link, atomic_load_explicit(&link->peer_words->want_space, memory_order_relaxed),
+             &link->rung_space);
 }
 
-/* Tells the position if it is time. */
-static void tell(struct sill__link *link, struct sill__lane *lane, bool due)
+bool sill__link_peer_lazy(struct sill__source *source)
 {
-    if (!due)
-        return;
+    const struct sill__link *link = (const struct sill__link *)source;
+    /* acquire, pairs with the release in ring_bell */
+    return link->peer_words != NULL &&
+           atomic_load_explicit(&link->peer_words->lazy, memory_order_acquire) != 0;
+}
+
+static void tell(struct sill__link *link, struct sill__lane *lane)
+{
     sill__ring_tell(&lane->in);
     SILL__STEP(position_told);
     sill__link_ring_space(link);
+}
+
+/* Tells the position if it is time: in batches while this side looks at the ring, since it will tell
+ * before it sleeps; at once if it has been armed already, or if the peer waits for room. */
+static inline void tell_if_due(struct sill__link *link, struct sill__lane *lane, bool batch)
+{
+    if (!batch) {
+        if (lane->in.head == lane->in.told || link->state != SILL__LINK_OPEN)
+            return;
+        if (link->source.hot &&
+            atomic_load_explicit(&link->peer_words->want_space, memory_order_relaxed) == 0)
+            return;
+    }
+    tell(link, lane);
 }
 
 void sill__link_ring_held(struct sill__source *source)
@@ -145,7 +181,8 @@ void sill__link_arm(struct sill__source *source, bool on)
         return;
     }
     for (unsigned i = 0; i < SILL__LANES; i++)
-        tell(link, &link->lanes[i], link->lanes[i].in.head != link->lanes[i].in.told);
+        if (link->lanes[i].in.head != link->lanes[i].in.told)
+            tell(link, &link->lanes[i]);
     if (++link->want == 0)
         link->want = 1;
     atomic_store_explicit(&link->own->want, link->want, memory_order_relaxed);
@@ -159,36 +196,17 @@ void sill__link_release_record(struct sill__lane *lane, uint64_t serial)
     struct sill__link *link = lane->link;
     if (serial == SILL__NO_SERIAL || link->own == NULL)
         return;
-    tell(link, lane, sill__ring_release(&lane->in, (uint32_t)serial));
+    tell_if_due(link, lane, sill__ring_release(&lane->in, (uint32_t)serial));
 }
 
 static void skip(struct sill__link *link, struct sill__lane *lane, const struct sill__record *record)
 {
-    tell(link, lane, sill__ring_skip(&lane->in, record));
+    tell_if_due(link, lane, sill__ring_skip(&lane->in, record));
 }
 
 /* ---- one record ---- */
 
-void sill__in_ring_hand(const struct sill__in_ring *in, sill_message *message)
-{
-    sill_port *port = in->lane->link->port;
-    sill__port_ref(port);
-    port->link.statistics.unreleased++;
-    message->type = in->type;
-    message->path = SILL_PATH_INLINE;
-    message->copies = 1;
-    message->handle_count = 0;
-    message->data = in->size > 0 ? in->data : NULL;
-    message->size = in->size;
-    message->id = in->id;
-    message->port = port;
-    message->context = port->context;
-    message->internal = (char *)in->lane + 1;
-    message->internal_word = in->serial;
-    SILL__STEP(receive_taken);
-}
-
-static void count_inline(struct sill__link *link, size_t size, unsigned copies)
+static inline void count_inline(struct sill__link *link, size_t size, unsigned copies)
 {
     sill_path_count *count = &link->statistics.received[SILL_PATH_INLINE];
     count->messages++;
@@ -202,7 +220,7 @@ static int put_aside(struct sill__link *link, struct sill__lane *lane,
 {
     if (link->stalled)
         return SILL_AGAIN;
-    struct sill__received *r = sill__received_new(link->port, in->type, in->size);
+    struct sill__received *r = sill__received_new(link->port, in->type, in->size, false);
     if (r == NULL)
         return SILL_NO_MEMORY;
     void *room = in->size > 0 ? sill__received_room(r, in->size) : NULL;
@@ -248,7 +266,7 @@ static int give_in_place(struct sill__link *link, struct sill__lane *lane,
 }
 
 /* The fixed part of an inline message: kind, id, where the bytes are. */
-static int parse_inline(struct sill__link *link, struct sill__lane *lane,
+static inline int parse_inline(struct sill__link *link, struct sill__lane *lane,
                         const struct sill__record *record, struct sill__in_ring *in)
 {
     size_t fixed = record->kind == SILL_DATAGRAM ? 0 : sizeof in->id;
@@ -357,7 +375,7 @@ static int new_described(struct sill__link *link, struct sill__lane *lane,
         (d->block.size < d->total && lane->partial != NULL) ||
         (d->id == 0) != (record->kind == SILL_DATAGRAM) || (reply && d->id > link->last_id))
         return broken_record();
-    struct sill__received *r = sill__received_new(link->port, record->kind, d->total);
+    struct sill__received *r = sill__received_new(link->port, record->kind, d->total, d->block.size == d->total);
     if (r == NULL)
         return SILL_NO_MEMORY;
     r->id = d->id;
@@ -380,6 +398,8 @@ static int take_described(struct sill__link *link, struct sill__lane *lane,
     if (message == NULL && link->stalled && record->kind != SILL_REPLY && !more)
         return SILL_AGAIN;
     memcpy(&d, record->body, sizeof d); /* once: it is ours from here on */
+    if (d.released_generation != 0 && link->arena != NULL)
+        sill__arena_released(link->arena, d.released_slot, d.released_generation);
     if (!more)
         rc = new_described(link, lane, record, &d, &r);
     if (rc != 0)
@@ -463,7 +483,28 @@ static int steps(struct sill__link *link, struct sill__lane *lane, sill_message 
 
 /* ---- for those who wait ---- */
 
-bool sill__link_next(struct sill__link *link, sill_message *message)
+/* What most messages are: nothing waits before the plain ring's next record, and that is a small
+ * datagram or request. True if it was handed out; false says nothing. */
+static bool next_small(struct sill__link *link, sill_message *message)
+{
+    struct sill__lane *lane = &link->lanes[SILL__LANE_PLAIN];
+    struct sill__lane *urgent = &link->lanes[SILL__LANE_URGENT];
+    struct sill__record record;
+    struct sill__in_ring in;
+    if (link->state != SILL__LINK_OPEN || (link->can & SILL_CAN_INLINE) == 0 ||
+        lane->ready.first != NULL || urgent->ready.first != NULL || lane->blocked ||
+        atomic_load_explicit(sill__ring_watch(&urgent->in), memory_order_relaxed) != 0 ||
+        sill__ring_look(&lane->in, &record) != 0 || record.flags != 0 ||
+        (record.kind != SILL_DATAGRAM && record.kind != SILL_REQUEST) ||
+        parse_inline(link, lane, &record, &in) != 0 ||
+        sill__ring_take(&lane->in, &record, &in.serial) != 0)
+        return false; /* the long way finds out why, and says it */
+    count_inline(link, in.size, 1);
+    sill__in_ring_hand(&in, message);
+    return true;
+}
+
+static bool next_any(struct sill__link *link, sill_message *message)
 {
     for (unsigned i = SILL__LANES; i-- > 0;) {
         struct sill__lane *lane = &link->lanes[i];
@@ -471,12 +512,19 @@ bool sill__link_next(struct sill__link *link, sill_message *message)
             sill__received_hand(sill__link_take_first(link, &lane->ready), message);
             return true;
         }
-        if (steps(link, lane, message) == HANDED) {
-            link->source.touched = true;
+        if (steps(link, lane, message) == HANDED)
             return true;
-        }
     }
     return false;
+}
+
+bool sill__link_next(struct sill__link *link, sill_message *message)
+{
+    if (!next_small(link, message) && !next_any(link, message))
+        return false;
+    link->source.touched = true;
+    link->hub->run++;
+    return true;
 }
 
 void sill__link_pump(struct sill__link *link)
@@ -496,8 +544,14 @@ void sill__link_pump(struct sill__link *link)
 
 bool sill__link_has(struct sill__link *link)
 {
-    for (unsigned i = 0; i < SILL__LANES; i++)
-        if (link->lanes[i].ready.first != NULL)
+    for (unsigned i = 0; i < SILL__LANES; i++) {
+        const struct sill__lane *lane = &link->lanes[i];
+        if (lane->ready.first != NULL)
             return true;
-    return sill__hub_due(&link->source);
+        /* relaxed: whoever takes the record looks properly */
+        if (!lane->blocked && is_readable(link, lane) &&
+            atomic_load_explicit(sill__ring_watch(&lane->in), memory_order_relaxed) != 0)
+            return true;
+    }
+    return false;
 }

@@ -17,6 +17,7 @@
 
 #include <string.h>
 
+#include "copy.h"
 #include "memory.h"
 #include "status.h"
 #include "step.h"
@@ -53,7 +54,7 @@ static int wait_armed(struct sill__link *link, bool (*done)(void *arg), void (*a
         struct link_wait wait = {link, done, arm, arg, link->stalled};
         int64_t end = wait.stalled ? sill__earlier(deadline, sill__now_ns() + LOOK_NS) : deadline;
         const struct sill__until until = {done_or_other,  &wait, end, &link->cancels, seen,
-                                          arm != NULL ? arm_other : NULL};
+                                          arm != NULL ? arm_other : NULL, &link->source};
         int rc = sill__hub_wait(link->hub, &until);
         sill__conn *conn = link->stream.conn;
         if (link->stalled && conn != NULL && conn->ops->peer_alive(conn) == 0)
@@ -322,6 +323,25 @@ static void count_sent(struct sill__link *link, int path, uint64_t bytes, unsign
     count->copies += copies;
 }
 
+bool sill__link_send_small(struct sill__link *link, const void *data, size_t size, unsigned flags)
+{
+    struct sill__lane *lane = &link->lanes[SILL__LANE_PLAIN];
+    void *body;
+    if (link->small_max < (int64_t)size || link->peer_message_max < size || lane->out.reserved > 0 ||
+        sill__ring_room(&lane->out, size, false, &body) != 0)
+        return false;
+    sill__copy(body, data, size);
+    SILL__STEP(record_written);
+    sill__ring_publish(&lane->out, SILL_DATAGRAM, 0, size);
+    SILL__STEP(record_published);
+    if ((flags & SILL_SEND_MORE) != 0)
+        sill__hub_hold(link->hub, &link->source);
+    else
+        sill__link_ring(link);
+    count_sent(link, SILL_PATH_INLINE, size, 1);
+    return true;
+}
+
 static int send_inline(struct sill__link *link, struct sill__outgoing *out)
 {
     struct sill__lane *lane = lane_for(link, out);
@@ -332,8 +352,7 @@ static int send_inline(struct sill__link *link, struct sill__outgoing *out)
         return rc;
     if (fixed > 0)
         memcpy(body, &out->id, fixed);
-    if (out->size > 0)
-        memcpy((unsigned char *)body + fixed, out->data, out->size);
+    sill__copy((unsigned char *)body + fixed, out->data, out->size);
     SILL__STEP(record_written);
     out->position = sill__ring_publish(&lane->out, (unsigned)out->type,
                                        out->refused ? SILL__FRAME_REFUSED : 0, fixed + out->size);
@@ -422,7 +441,9 @@ int sill__link_describe(struct sill__link *link, struct sill__outgoing *out,
         .id = more ? 0 : out->id,
         .total = more ? 0 : out->size,
         .block = {block->segment, block->slot, block->generation, block->serial, block->offset,
-                  size}};
+                  size},
+        .released_slot = link->released_slot,
+        .released_generation = link->released_generation};
     if (out->options->handle_count > 0 && !more)
         return describe_by_channel(link, lane, out, &d.block, flags);
     void *body;

@@ -47,7 +47,7 @@ int sill_channel_listen(sill_listener **listener, const char *name,
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a listener.");
     made->source.work = listener_work;
     made->frame_max = wanted.frame_max;
-    status = sill__hub_create(&made->hub, 0);
+    status = sill__hub_create(&made->hub);
     if (status != SILL_OK)
         goto fail_memory;
     status = sill__listener_open(&made->named, name, wanted.directory, wanted.access);
@@ -71,7 +71,7 @@ fail_memory:
 static int take_client(sill_listener *listener, sill__conn **conn, int64_t deadline)
 {
     const struct sill__until until = {may_accept, listener, deadline, &listener->cancels,
-                                      listener->cancels.told, NULL};
+                                      listener->cancels.told, NULL, NULL};
     for (;;) {
         listener->may_accept = false;
         int status = listener->named.ops->accept(listener->named.listen, conn);

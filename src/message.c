@@ -70,7 +70,10 @@ static void release(sill_message *message, bool answered)
             refuse_request(lane->link, message->id);
         sill__link_release_record(lane, message->internal_word);
         port->link.statistics.unreleased--;
-        sill__port_unref(port);
+        if (port->references > 1)
+            port->references--;
+        else
+            sill__port_unref(port);
     }
     forget_message(message);
 }

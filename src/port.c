@@ -20,11 +20,6 @@
 
 /* ---- references ---- */
 
-void sill__port_ref(sill_port *port)
-{
-    port->references++;
-}
-
 void sill__port_bury(struct sill__source *source)
 {
     sill_port *port = (sill_port *)source;
@@ -237,7 +232,7 @@ static int connect_with(sill_port **out, const char *name, const sill_port_optio
         return rc;
     SILL__STEP(connect_opened);
     struct sill__hub *hub;
-    rc = sill__hub_create(&hub, policy->spin_ns);
+    rc = sill__hub_create(&hub);
     if (rc != 0) {
         conn->ops->close(conn);
         return rc;
@@ -330,6 +325,11 @@ int sill_send_with(sill_port *port, const void *data, size_t size,
     rc = enter(port);
     if (rc != 0)
         return rc;
+    unsigned flags = options != NULL ? options->flags : 0;
+    bool plain = options == NULL || (options->path == SILL_PATH_AUTO && options->handle_count == 0 &&
+                                     (flags & ~(unsigned)SILL_SEND_MORE) == 0);
+    if (plain && sill__link_send_small(&port->link, data, size, flags))
+        return leave(port, 0);
     struct sill__outgoing out = {.type = SILL_DATAGRAM,
                                  .data = data,
                                  .size = size,

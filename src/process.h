@@ -7,6 +7,8 @@
 #ifndef SILL__PROCESS_H
 #define SILL__PROCESS_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct sill__process {
@@ -27,8 +29,16 @@ int sill__process_of(uint32_t pid, struct sill__process *out);
  * be told from here (another pid namespace, no /proc). */
 int sill__process_alive(const struct sill__process *process);
 
+/* Whether that process and this one may run at the same time: there are two processors for them.
+ * Also true if it cannot be told. */
+bool sill__process_parallel(uint32_t pid);
+
 /* Changes in a child made by fork() and nowhere else; compare with the value noted at an object's
  * creation to tell that the object belongs to the parent. A plain load, cheap. */
-uint32_t sill__fork_generation(void);
+extern atomic_uint sill__forks;
+static inline uint32_t sill__fork_generation(void)
+{
+    return atomic_load_explicit(&sill__forks, memory_order_relaxed);
+}
 
 #endif

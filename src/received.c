@@ -18,10 +18,14 @@
 
 #define SMALL 4096 /* bytes that lie behind the struct */
 
-struct sill__received *sill__received_new(sill_port *port, int type, uint64_t size)
+struct sill__received *sill__received_new(sill_port *port, int type, uint64_t size, bool elsewhere)
 {
-    size_t behind = size <= SMALL ? (size_t)size : 0;
-    struct sill__received *r = sill__alloc(sizeof *r + behind);
+    size_t behind = size <= SMALL && !elsewhere ? (size_t)size : 0;
+    struct sill__received *r = behind == 0 ? port->link.spare : NULL;
+    if (r != NULL)
+        port->link.spare = NULL;
+    else
+        r = sill__alloc(sizeof *r + behind);
     if (r == NULL) {
         sill__fail(SILL_NO_MEMORY, "no memory for a message of %llu bytes",
                    (unsigned long long)size);
@@ -79,6 +83,8 @@ void sill__received_release_block(struct sill__received *r)
      * forked child there are no words: the parent may still read.) */
     if (link->own != NULL)
         atomic_store_explicit(&link->own->released[r->slot], r->generation, memory_order_release);
+    link->released_slot = r->slot;
+    link->released_generation = r->generation;
     sill__peer_segment_unref(r->segment);
     r->segment = NULL;
     sill__link_ring_space(link);
@@ -94,8 +100,12 @@ void sill__received_free(struct sill__received *r)
         if (r->handles[i] != SILL_NO_HANDLE)
             sill__handle_close(r->handles[i]);
     sill_port *held = r->handed ? r->port : NULL;
+    struct sill__link *link = &r->port->link;
     sill__free(r->heap);
-    sill__free(r);
+    if (link->spare == NULL && link->state == SILL__LINK_OPEN)
+        link->spare = r;
+    else
+        sill__free(r);
     if (held != NULL) {
         held->link.statistics.unreleased--;
         sill__port_unref(held);

@@ -5,8 +5,6 @@
 #include "memory.h"
 #include "status.h"
 
-#define RELEASED UINT32_C(0x80000000) /* in a span: the record was released */
-
 void sill__ring_out_init(struct sill__ring_out *ring, void *base, size_t size,
                          const _Atomic uint32_t *consumed)
 {
@@ -68,38 +66,21 @@ static int broken(void)
     return sill__fail(SILL_PROTOCOL, "the peer wrote a record that cannot be into its ring");
 }
 
-int sill__ring_look_slow(struct sill__ring_in *ring, uint32_t word, struct sill__record *out)
+int sill__ring_look_on(struct sill__ring_in *ring, uint32_t word, uint32_t size,
+                       struct sill__record *out)
 {
-    for (;;) {
-        const struct sill__record_head *head = sill__ring_next(ring);
-        /* once: the peer may change it at any time */
-        uint32_t size = *(const volatile uint32_t *)&head->size;
-        uint32_t before_end = ring->units - (ring->next & (ring->units - 1));
-        if (size > ring->units * SILL__UNIT || sill__record_units(size) > before_end ||
-            word >> 16 != (ring->next & 0xffff))
-            return broken();
-        uint32_t units = sill__record_units(size);
-        if (ring->next + units - ring->head > ring->units)
-            return broken();
-        out->kind = (uint8_t)word;
-        if (out->kind != SILL__RECORD_PAD) {
-            out->flags = (uint8_t)(word >> 8);
-            out->size = size;
-            out->body = head + 1;
-            return 0;
-        }
-        if (units != before_end || units == ring->units)
-            return broken();
-        ring->next += units;
-        ring->pad += units;
-        /* acquire, as in sill__ring_look */
-        word = atomic_load_explicit(sill__ring_watch(ring), memory_order_acquire);
-        if (word == 0)
-            return SILL_AGAIN;
-    }
+    uint32_t before_end = ring->units - (ring->next & (ring->units - 1));
+    uint32_t units = sill__record_units(size);
+    if ((uint8_t)word != SILL__RECORD_PAD || size > ring->units * SILL__UNIT ||
+        word >> 16 != (ring->next & 0xffff) || units != before_end || units == ring->units ||
+        ring->next + units - ring->head > ring->units)
+        return broken();
+    ring->next += units; /* and so to the beginning, where no padding can be */
+    ring->pad += units;
+    return sill__ring_look(ring, out);
 }
 
-static int grow(struct sill__ring_in *ring)
+int sill__ring_grow(struct sill__ring_in *ring)
 {
     uint32_t capacity = ring->capacity * 2;
     uint32_t *spans = sill__alloc(capacity * sizeof *spans);
@@ -114,37 +95,10 @@ static int grow(struct sill__ring_in *ring)
     return 0;
 }
 
-int sill__ring_take(struct sill__ring_in *ring, const struct sill__record *record, uint32_t *serial)
-{
-    if (ring->last - ring->first == ring->capacity) {
-        int rc = grow(ring);
-        if (rc != 0)
-            return rc;
-    }
-    uint32_t units = sill__record_units(record->size);
-    ring->spans[ring->last & (ring->capacity - 1)] = ring->pad + units;
-    *serial = ring->last++;
-    ring->next += units;
-    ring->pad = 0;
-    return 0;
-}
-
-bool sill__ring_release(struct sill__ring_in *ring, uint32_t serial)
-{
-    uint32_t mask = ring->capacity - 1;
-    if (serial - ring->first >= ring->last - ring->first)
-        return false;
-    ring->spans[serial & mask] |= RELEASED;
-    while (ring->first != ring->last && (ring->spans[ring->first & mask] & RELEASED) != 0)
-        ring->head += ring->spans[ring->first++ & mask] & ~RELEASED;
-    return ring->head - ring->told >= ring->batch;
-}
-
 bool sill__ring_skip(struct sill__ring_in *ring, const struct sill__record *record)
 {
     uint32_t units = ring->pad + sill__record_units(record->size);
-    ring->next += sill__record_units(record->size);
-    ring->pad = 0;
+    sill__ring_pass(ring, sill__record_units(record->size));
     if (ring->first == ring->last)
         ring->head += units;
     else /* freed with the newest that is out, behind which it lies */

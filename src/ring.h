@@ -82,6 +82,7 @@ struct sill__ring_in {
     uint32_t told;  /* the value of *consumed */
     uint32_t batch; /* units after which it is told again */
     uint32_t pad;   /* units of padding before the next record */
+    uint32_t run;   /* records taken since the ring was last seen empty */
     uint32_t first, last;  /* serial numbers of records that are out */
     uint32_t capacity;     /* of `spans`, a power of two */
     uint32_t *spans;       /* [serial % capacity]: units, and whether it is released */
@@ -167,6 +168,22 @@ static inline int sill__ring_room(struct sill__ring_out *ring, size_t size, bool
     return 0;
 }
 
+/* A new line of the ring lies in the reader's cache, and to get it takes as long as many messages;
+ * stores go out in order, so it must be asked for ahead of them. Only lines that are free. */
+#define SILL__AHEAD 32 /* units */
+static inline void sill__ring_fetch_ahead(const struct sill__ring_out *ring, uint32_t before)
+{
+    if ((before ^ ring->tail) / (64 / SILL__UNIT) == 0 ||
+        !sill__ring_has(ring, SILL__AHEAD, 64 / SILL__UNIT))
+        return;
+    const void *line = sill__ring_at(ring, ring->tail + SILL__AHEAD);
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)line));
+#elif defined(__GNUC__)
+    __builtin_prefetch(line, 1);
+#endif
+}
+
 /* Publishes the record whose body was written at the place that sill__ring_room gave; returns its
  * position. */
 static inline uint32_t sill__ring_publish(struct sill__ring_out *ring, unsigned kind, unsigned flags,
@@ -189,7 +206,9 @@ static inline uint32_t sill__ring_publish(struct sill__ring_out *ring, unsigned 
         atomic_store_explicit(&pad->word, sill__record_word(SILL__RECORD_PAD, 0, ring->tail),
                               memory_order_release);
     }
+    uint32_t before = ring->tail;
     ring->tail = at + units;
+    sill__ring_fetch_ahead(ring, before);
     return at;
 }
 
@@ -212,25 +231,84 @@ static inline const _Atomic uint32_t *sill__ring_watch(const struct sill__ring_i
 }
 
 /* Looks at the next record without taking it. 0; AGAIN: there is none; PROTOCOL. */
-int sill__ring_look_slow(struct sill__ring_in *ring, uint32_t word, struct sill__record *out);
+static inline int sill__ring_look(struct sill__ring_in *ring, struct sill__record *out);
+/* The same for padding, and for what cannot be. */
+int sill__ring_look_on(struct sill__ring_in *ring, uint32_t word, uint32_t size,
+                       struct sill__record *out);
 
 static inline int sill__ring_look(struct sill__ring_in *ring, struct sill__record *out)
 {
-    const _Atomic uint32_t *at = sill__ring_watch(ring);
+    const struct sill__record_head *head = sill__ring_next(ring);
     /* acquire, pairs with the release store in sill__ring_publish */
-    uint32_t word = atomic_load_explicit(at, memory_order_acquire);
-    if (word == 0)
+    uint32_t word = atomic_load_explicit(&head->word, memory_order_acquire);
+    if (word == 0) {
+        ring->run = 0;
         return SILL_AGAIN;
-    return sill__ring_look_slow(ring, word, out);
+    }
+    /* once: the peer may change it at any time */
+    uint32_t size = *(const volatile uint32_t *)&head->size;
+    uint32_t before_end = ring->units - (ring->next & (ring->units - 1));
+    if ((uint8_t)word == SILL__RECORD_PAD || size > ring->units * SILL__UNIT ||
+        sill__record_units(size) > before_end || word >> 16 != (ring->next & 0xffff) ||
+        ring->next + sill__record_units(size) - ring->head > ring->units)
+        return sill__ring_look_on(ring, word, size, out);
+    out->kind = (uint8_t)word;
+    out->flags = (uint8_t)(word >> 8);
+    out->size = size;
+    out->body = head + 1;
+    return 0;
 }
+
+/* In a stream whose writer is well ahead, the lines to come are fetched early. (Where it is not, that
+ * would take them away from it.) */
+#define SILL__RUN_AHEAD 64
+static inline void sill__ring_pass(struct sill__ring_in *ring, uint32_t units)
+{
+    uint32_t before = ring->next;
+    ring->next += units;
+    ring->pad = 0;
+#if defined(__GNUC__)
+    if (++ring->run > SILL__RUN_AHEAD && (before ^ ring->next) / (64 / SILL__UNIT) != 0)
+        __builtin_prefetch(ring->base + (size_t)((ring->next + SILL__AHEAD) & (ring->units - 1)) *
+                                            SILL__UNIT);
+#endif
+}
+
+#define SILL__SPAN_RELEASED UINT32_C(0x80000000) /* in a span */
+
+int sill__ring_grow(struct sill__ring_in *ring);
 
 /* Takes the record that was just looked at: it stays readable until it is released by `serial`.
  * 0 or NO_MEMORY (then it was not taken). */
-int sill__ring_take(struct sill__ring_in *ring, const struct sill__record *record,
-                    uint32_t *serial);
+static inline int sill__ring_take(struct sill__ring_in *ring, const struct sill__record *record,
+                                  uint32_t *serial)
+{
+    if (ring->last - ring->first == ring->capacity) {
+        int rc = sill__ring_grow(ring);
+        if (rc != 0)
+            return rc;
+    }
+    uint32_t units = sill__record_units(record->size);
+    ring->spans[ring->last & (ring->capacity - 1)] = ring->pad + units;
+    *serial = ring->last++;
+    sill__ring_pass(ring, units);
+    return 0;
+}
+
 /* Releases a record. True if the writer should now be told (sill__ring_tell). A serial number that
  * is not out is passed over. */
-bool sill__ring_release(struct sill__ring_in *ring, uint32_t serial);
+static inline bool sill__ring_release(struct sill__ring_in *ring, uint32_t serial)
+{
+    uint32_t mask = ring->capacity - 1;
+    if (serial - ring->first >= ring->last - ring->first)
+        return false;
+    ring->spans[serial & mask] |= SILL__SPAN_RELEASED;
+    while (ring->first != ring->last &&
+           (ring->spans[ring->first & mask] & SILL__SPAN_RELEASED) != 0)
+        ring->head += ring->spans[ring->first++ & mask] & ~SILL__SPAN_RELEASED;
+    return ring->head - ring->told >= ring->batch;
+}
+
 /* Takes and releases in one, for a record that is done with. True as above. */
 bool sill__ring_skip(struct sill__ring_in *ring, const struct sill__record *record);
 /* Stores the position for the writer to see. */

@@ -20,6 +20,7 @@
 
 #define ACCEPTS_AT_ONCE 16
 #define ACCEPT_RETRY_NS INT64_C(100000000) /* when descriptors have run out */
+#define TURNS           16
 #define LINGER_NS       INT64_C(1000000000)
 
 struct sill_server {
@@ -32,7 +33,8 @@ struct sill_server {
     unsigned count;
     sill_port *ready_first, *ready_last;
     unsigned standing; /* ports in that line */
-    unsigned turns;    /* until those that are looked at are asked again */
+    unsigned turns;    /* messages until all hot ones are asked again */
+    sill_port *last;   /* that was served last; NULL: it is gone */
     struct sill__cancels cancels;
     bool accept_later; /* the listener waits for the alarm */
 };
@@ -90,6 +92,8 @@ void sill__server_forget(sill_port *port)
     if (port->next != NULL)
         port->next->previous = port->previous;
     server->count--;
+    if (server->last == port)
+        server->last = NULL;
     port->open = false;
     sill__port_unref(port);
 }
@@ -216,7 +220,7 @@ static int make_server(sill_server **out, const char *name, const sill_port_opti
     server->options = *options;
     server->policy = *policy;
     server->source.work = accept_some;
-    int rc = sill__hub_create(&server->hub, policy->spin_ns);
+    int rc = sill__hub_create(&server->hub);
     if (rc != 0)
         goto fail_memory;
     server->hub->owner = server;
@@ -283,27 +287,40 @@ static bool hand_from(sill_port *port, sill_message *message)
 }
 
 /* Hands out one message of the port that stands first, which then goes to the end of the line if it
- * has more. After each round of the line those that are looked at are asked as well: a client in
- * line must not keep the others from it. */
-static bool hand_next(sill_server *server, sill_message *message)
+ * has more. */
+static bool hand_from_line(sill_server *server, sill_message *message)
 {
     bool handed = false;
-    if (server->turns == 0 || server->ready_first == NULL) {
-        sill__hub_look(server->hub);
-        server->turns = server->standing;
-    }
     while (!handed && server->ready_first != NULL) {
         sill_port *port = server->ready_first;
-        if (server->turns > 0)
-            server->turns--;
         sill__port_ref(port); /* its link may end, and be forgotten */
         leave_line(server, port);
         handed = hand_from(port, message);
-        if (port->open)
+        if (port->open) {
             stand_in_line(server, port);
+            server->last = port;
+        }
         sill__port_unref(port);
     }
     return handed;
+}
+
+/* While nobody stands in line, the port that was served last is asked at once. But all hot ones are
+ * asked whenever the line has been gone through and a few messages were handed out: no client keeps
+ * the others from it. */
+static bool hand_next(sill_server *server, sill_message *message)
+{
+    if (server->turns == 0) {
+        sill__hub_look(server->hub);
+        server->turns = server->standing + TURNS;
+    }
+    server->turns--;
+    if (server->ready_first == NULL && server->last != NULL &&
+        sill__link_next(&server->last->link, message))
+        return true;
+    if (server->ready_first == NULL)
+        sill__hub_look(server->hub);
+    return hand_from_line(server, message);
 }
 
 struct receive_wait {
@@ -334,7 +351,7 @@ int sill_server_receive(sill_server *server, sill_message *message, int timeout_
         wait.handed = hand_next(server, message);
     if (!wait.handed) {
         const struct sill__until until = {anybody_ready,          &wait, sill__deadline(timeout_ms),
-                                          &server->cancels, server->cancels.told, NULL};
+                                          &server->cancels, server->cancels.told, NULL, NULL};
         rc = sill__hub_wait(server->hub, &until);
     }
     sill__hub_leave(server->hub);
@@ -359,7 +376,7 @@ static int accept_client(sill_server *server, struct sill__received *r, void *co
     struct sill__link *link = &port->link;
     if (link->state == SILL__LINK_ENDED)
         return sill__link_ended(link);
-    struct sill__received *farewell = sill__received_new(port, SILL_DIED, 0);
+    struct sill__received *farewell = sill__received_new(port, SILL_DIED, 0, true);
     if (farewell == NULL)
         return SILL_NO_MEMORY;
     SILL__STEP(accept_begin);

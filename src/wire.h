@@ -119,8 +119,11 @@ struct sill__described {
     uint64_t id;
     uint64_t total; /* bytes of the whole message; of MORE 0 */
     struct sill__descriptor block;
+    uint32_t released_slot; /* the block of the reader's that the writer released last, which its
+                               table says as well: so the reader need not fetch that */
+    uint32_t released_generation; /* 0: none */
 };
-static_assert(sizeof(struct sill__described) == 48, "described record");
+static_assert(sizeof(struct sill__described) == 56, "described record");
 
 /* Messages travel in two lanes, each with a ring of its own; what is in the urgent one overtakes
  * what waits in the other. */
@@ -136,7 +139,9 @@ enum sill__lane_number { SILL__LANE_PLAIN, SILL__LANE_URGENT, SILL__LANES };
 struct sill__control {
     uint32_t slots;     /* SILL__SLOTS */
     uint32_t ring_size; /* as in the greeting */
-    uint32_t reserved[14];
+    _Atomic uint32_t lazy; /* not 0: the owner publishes and releases without a fence, so that the
+                              peer, before it sleeps, must have barriers made (barrier.h) */
+    uint32_t reserved[13];
 
     _Atomic uint32_t want; /* not 0: the owner sleeps until something is published; the peer rings
                               once for each new value */

@@ -15,6 +15,8 @@
 
 #include <sill.h>
 
+#include "numbers.h"
+
 static const struct cli_command *current;
 
 void cli_begin(const struct cli_command *command)
@@ -94,57 +96,20 @@ int cli_finish(int status)
     return status == CLI_USAGE ? status : CLI_FAILED;
 }
 
-/* ---- numbers ---- */
-
-/* Decimal digits from *text on; *text is moved past them. -1: no digit, or more than 64 bits. */
-static int digits(const char **text, uint64_t *number)
-{
-    const char *p = *text;
-    uint64_t sum = 0;
-
-    if (*p < '0' || *p > '9')
-        return -1;
-    for (; *p >= '0' && *p <= '9'; p++) {
-        uint64_t digit = (uint64_t)(*p - '0');
-
-        if (sum > (UINT64_MAX - digit) / 10)
-            return -1;
-        sum = sum * 10 + digit;
-    }
-    *text = p;
-    *number = sum;
-    return 0;
-}
+/* ---- option values ---- */
 
 int cli_size(const char *text, uint64_t *size, const char **why)
 {
-    static const char letters[] = "KMGTkmgt";
     const char *p = text;
-    const char *letter;
-    unsigned shift = 0;
     uint64_t number;
 
-    *why = "it must be a number of bytes, perhaps followed by K, M, G or T (powers of 1024)";
-    if (digits(&p, &number) != 0) {
-        if (*text >= '0' && *text <= '9')
-            *why = "it is too large";
+    if (numbers_size(&p, &number, why) != 0)
         return -1;
-    }
-    if (*p && (letter = strchr(letters, *p))) {
-        shift = 10 * (unsigned)((letter - letters) % 4 + 1);
-        p++;
-    }
     if (*p)
         return -1;
-    if (number > UINT64_MAX >> shift) {
-        *why = "it is too large";
-        return -1;
-    }
-    *size = number << shift;
+    *size = number;
     return 0;
 }
-
-/* ---- option values ---- */
 
 static int set_number(const struct cli_option *option, const char *text, void *variable)
 {
@@ -153,7 +118,7 @@ static int set_number(const struct cli_option *option, const char *text, void *v
     const char *unit = option->type == CLI_MS ? " of milliseconds" : "";
     uint64_t number;
 
-    if (digits(&p, &number) != 0 || *p || number < option->min || number > most)
+    if (numbers_digits(&p, &number) != 0 || *p || number < option->min || number > most)
         return cli_wrong("--%s '%s': it must be a whole number%s, from %llu to %llu", option->name,
                          text, unit, (unsigned long long)option->min, (unsigned long long)most);
     if (option->type == CLI_MS)
@@ -259,7 +224,8 @@ static void print_help(void)
     }
     cli_print("\n%s\nOptions:\n", current->about);
     for (option = current->options; option->name; option++)
-        print_option(option);
+        if (option->help)
+            print_option(option);
 }
 
 /* ---- parsing ---- */

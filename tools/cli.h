@@ -36,7 +36,7 @@ struct cli_option {
     const char *value; /* what the help calls the value; NULL for flags */
     size_t offset;     /* of the variable in the subcommand's struct */
     uint64_t min;      /* numbers: the least that is allowed */
-    const char *help;
+    const char *help;  /* NULL: not in the help, since it is for a process of the command's own */
 };
 
 /* A subcommand. A table of options ends with CLI_END. */
@@ -65,7 +65,7 @@ struct cli_arguments {
 };
 
 extern const struct cli_command cli_serve, cli_call, cli_send, cli_recv, cli_policy, cli_ls,
-    cli_clean, cli_doctor;
+    cli_clean, cli_doctor, cli_bench;
 
 /* Names the command in messages: "call" gives "sill call: ...". */
 void cli_begin(const struct cli_command *command);

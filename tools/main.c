@@ -8,7 +8,8 @@
 #include "os.h"
 
 static const struct cli_command *const commands[] = {
-    &cli_serve, &cli_call, &cli_send, &cli_recv, &cli_policy, &cli_ls, &cli_clean, &cli_doctor,
+    &cli_serve, &cli_call,  &cli_send,   &cli_recv,  &cli_policy,
+    &cli_ls,    &cli_clean, &cli_doctor, &cli_bench,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

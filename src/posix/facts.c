@@ -26,9 +26,9 @@
 
 /* ---- system and cores ---- */
 
-/* The set of a large machine does not fit into the usual one, so it grows until the kernel is
- * content. */
-unsigned sill__usable_cores(void)
+/* The number of cores that this process may run on; 0 if it cannot be told. The set of a large
+ * machine does not fit into the usual one, so it grows until the kernel is content. */
+static unsigned usable_cores(void)
 {
     for (int room = 1024; room <= 1 << 20; room *= 2) {
         cpu_set_t *set = CPU_ALLOC((size_t)room);
@@ -47,7 +47,7 @@ unsigned sill__usable_cores(void)
 static void tell_cores(struct sill__facts *facts)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned usable = sill__usable_cores();
+    unsigned usable = usable_cores();
     if (online > 0)
         sill__fact_number(facts, "cores", "online", (uint64_t)online, "cores", SILL_FACT_GOOD, "",
                           "");

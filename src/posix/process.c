@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,22 +23,17 @@
 #include "status.h"
 
 /* Written in a forked child before any code of the caller runs there, by its only thread. */
-static atomic_uint generation;
+atomic_uint sill__forks;
 
 static void count_fork(void)
 {
-    atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sill__forks, 1, memory_order_relaxed);
 }
 
 /* At load time, so that no object can be older than the handler and the load below stays plain. */
 __attribute__((constructor)) static void watch_forks(void)
 {
     pthread_atfork(NULL, NULL, count_fork);
-}
-
-uint32_t sill__fork_generation(void)
-{
-    return atomic_load_explicit(&generation, memory_order_relaxed);
 }
 
 void sill__handle_close(sill_handle handle)
@@ -208,4 +204,21 @@ int sill__process_alive(const struct sill__process *process)
     default:
         return -1;
     }
+}
+
+/* ---- processors ---- */
+
+bool sill__process_parallel(uint32_t pid)
+{
+#ifdef __linux__
+    cpu_set_t ours, theirs, both;
+    if (sched_getaffinity(0, sizeof ours, &ours) == 0 &&
+        sched_getaffinity((pid_t)pid, sizeof theirs, &theirs) == 0) {
+        CPU_OR(&both, &ours, &theirs);
+        return CPU_COUNT(&both) > 1;
+    }
+#else
+    (void)pid;
+#endif
+    return sysconf(_SC_NPROCESSORS_ONLN) != 1;
 }

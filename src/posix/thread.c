@@ -1,7 +1,7 @@
 /* thread.c - lock, condition variable and once on POSIX threads.
  *
  * Condition variables wait on CLOCK_MONOTONIC, so that a change of the wall clock neither
- * lengthens nor shortens a wait. Locking a valid lock cannot fail, so nothing is reported there.
+ * lengthens nor shortens a wait.
  */
 #include "../thread.h"
 
@@ -21,16 +21,6 @@ int sill__mutex_init(sill__mutex *mutex)
 void sill__mutex_destroy(sill__mutex *mutex)
 {
     pthread_mutex_destroy(mutex);
-}
-
-void sill__lock(sill__mutex *mutex)
-{
-    pthread_mutex_lock(mutex);
-}
-
-void sill__unlock(sill__mutex *mutex)
-{
-    pthread_mutex_unlock(mutex);
 }
 
 int sill__cond_init(sill__cond *cond)

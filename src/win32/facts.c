@@ -79,8 +79,8 @@ static const char *machine(void)
     }
 }
 
-/* (A process that spans groups of 64 processors cannot tell.) */
-unsigned sill__usable_cores(void)
+/* How many cores this process may run on; 0 if it cannot be told, or spans groups of 64. */
+static unsigned usable_cores(void)
 {
     DWORD_PTR usable = 0, all = 0;
     unsigned count = 0;
@@ -94,7 +94,7 @@ unsigned sill__usable_cores(void)
 static void tell_cores(struct sill__facts *facts)
 {
     DWORD online = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
-    unsigned usable = sill__usable_cores();
+    unsigned usable = usable_cores();
     if (online > 0)
         sill__fact_number(facts, "cores", "online", online, "cores", SILL_FACT_GOOD, "", "");
     if (usable == 0)

@@ -3,7 +3,7 @@
 # shellcheck source=tests/cli/common.bash
 . "$(dirname "$0")/common.bash"
 
-for command in serve call send recv policy ls clean doctor; do
+for command in serve call send recv policy ls clean doctor bench; do
     expect 0 $command --help
     gave "^Usage: sill $command"
     gave "--help"
@@ -14,7 +14,7 @@ for command in serve call send recv policy ls clean doctor; do
     said "Try 'sill $command --help'"
 done
 expect 0 --help
-for command in serve call send recv policy ls clean doctor; do
+for command in serve call send recv policy ls clean doctor bench; do
     gave "^  $command "
 done
 expect 0 --version

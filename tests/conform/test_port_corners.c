@@ -264,13 +264,13 @@ static void busy_source(void **state)
     (void)state;
     struct sill__hub *hub = NULL;
     unsigned alarms = 0, looks = 0;
-    support_ok(sill__hub_create(&hub, 0));
+    support_ok(sill__hub_create(&hub));
     hub->owner = &alarms;
     hub->on_alarm = rings;
     hub->alarm = 0;
     struct sill__source source = {.work = always_busy};
     struct sill__cancels cancels = {0};
-    const struct sill__until until = {at_once, &looks, SILL__FOREVER, &cancels, 0, NULL};
+    const struct sill__until until = {at_once, &looks, SILL__FOREVER, &cancels, 0, NULL, NULL};
     sill__hub_enter(hub);
     sill__hub_ready(hub, &source, SILL__READABLE);
     for (int i = 0; i < 10; i++)

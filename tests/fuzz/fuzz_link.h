@@ -134,7 +134,7 @@ static void fill_body(uint8_t *body, size_t size, const struct recipe *r)
     memset(body, r->fill, size);
     const struct sill__hello hello = {.magic = SILL__HELLO_MAGIC,
                                       .version = (uint16_t)(r->offset & 3),
-                                      .oldest = 1,
+                                      .oldest = (uint16_t)(r->offset & 2),
                                       .features = r->handles & 1,
                                       .message_max = (uint64_t)r->total << 12};
     const struct sill__descriptor d = {.segment = r->word & 3,
@@ -158,7 +158,7 @@ static size_t cook(const struct recipe *r, uint8_t *out, size_t room, size_t at)
         .size = (uint32_t)size,
         .type = r->type % (SILL__FRAME_TYPES + 1),
         .kind = r->kind % 6,
-        .flags = r->flags & 15,
+        .flags = r->flags & 31,
         .handles = r->handles % 4,
         .id = r->type == SILL__FRAME_SEGMENT ? (uint64_t)(r->word & 3) : r->id,
         .total = r->type == SILL__FRAME_SEGMENT && r->total < 200 ? REGION_SIZE
@@ -191,33 +191,32 @@ static size_t cook_all(bool segment, const uint8_t *data, size_t size, uint8_t *
 static uint64_t sum;
 
 /* Touches every byte that a user would read, then releases. */
-static void use(struct sill__received *r)
+static void use(struct sill__hub *hub, sill_message *m)
 {
-    sill_message m = SILL_MESSAGE_INIT;
-    sill__received_hand(r, &m);
-    for (size_t i = 0; i < m.size; i++)
-        sum += ((const uint8_t *)m.data)[i];
-    r->answered = true; /* no reply is of interest */
-    sill__received_free(r);
+    for (size_t i = 0; i < m->size; i++)
+        sum += ((const uint8_t *)m->data)[i];
+    sill__message_release(hub, m);
 }
 
 static void drain(sill_port *port)
 {
     struct sill__link *link = &port->link;
-    struct sill__call call = {NULL, 1, NULL};
+    struct sill__call call = {.id = 1};
+    sill_message m = SILL_MESSAGE_INIT;
     link->last_id = 2;
     link->calls = &call;
-    struct sill__received *r;
     while (link->state != SILL__LINK_ENDED) {
         sill__link_work(&link->source, SILL__READABLE);
-        while ((r = sill__link_next(link)) != NULL)
-            use(r);
+        while (sill__link_next(link, &m))
+            use(link->hub, &m);
     }
     link->calls = NULL;
-    if (call.reply != NULL)
-        use(call.reply);
-    while ((r = sill__link_next(link)) != NULL)
-        use(r);
+    if (call.reply != NULL) {
+        sill__received_hand(call.reply, &m);
+        use(link->hub, &m);
+    }
+    while (sill__link_next(link, &m))
+        use(link->hub, &m);
 }
 
 /* Runs a link that begins in `state` over the input, in a hub of its own. */

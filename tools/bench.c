@@ -1,0 +1,192 @@
+/* bench.c - sill bench: how long messages take between two processes.
+ *
+ * This process is the client and measures; it starts a second one, the server (bench_peer.c). Each
+ * is kept on a core of its own. The further clients of --clients are idle ports of this process.
+ * Ctrl-C cancels the port that is in use; everything is then closed in order, which ends the server
+ * too.
+ */
+#include "bench.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench_os.h"
+#include "cli.h"
+
+enum { CLIENTS_MAX = 65536 };
+
+/* clang-format off */
+static const struct cli_option options[] = {
+    {0, CLI_TEXT, "sizes", "LIST", offsetof(struct bench_options, sizes), 0,
+     "sizes of the messages (default 8,64,512,4K,64K,1M,16M)"},
+    {0, CLI_TEXT, "mode", "MODE", offsetof(struct bench_options, mode), 0,
+     "latency (default), throughput or idle"},
+    {0, CLI_TEXT, "wait", "HOW", offsetof(struct bench_options, way.wait), 0,
+     "receivers spin or block (default: the policy's way)"},
+    {0, CLI_PATH, "path", "PATH", offsetof(struct bench_options, way.path), 0,
+     "auto, channel, inline, mapped or rounds (default: the policy's)"},
+    {0, CLI_FLAG, "loan", NULL, offsetof(struct bench_options, way.loan), 0,
+     "messages are built in place; only their first 8 bytes are written"},
+    {0, CLI_FLAG, "read", NULL, offsetof(struct bench_options, way.read), 0,
+     "receivers read all of each message, not only its first 8 bytes"},
+    {0, CLI_COUNT, "clients", "N", offsetof(struct bench_options, clients), 1,
+     "so many clients are connected, all but one idle (default 1)"},
+    {0, CLI_TEXT, "seconds", "S", offsetof(struct bench_options, seconds), 0,
+     "time for each size (default 1)"},
+    {0, CLI_TEXT, "family", "F", offsetof(struct bench_options, family), 0,
+     "auto (default), posix, win32 or sysv"},
+    {0, CLI_TEXT, "region", "KIND", offsetof(struct bench_options, way.region), 0,
+     "kind of the shared memory (default: the library's choice)"},
+    {0, CLI_TEXT, "policy", "FILE", offsetof(struct bench_options, way.policy), 0,
+     "the policy file to use"},
+    {0, CLI_TEXT, "directory", "DIR", offsetof(struct bench_options, way.directory), 0,
+     "runtime directory (default: the user's)"},
+    {0, CLI_FLAG, "json", NULL, offsetof(struct bench_options, json), 0,
+     "print a line of JSON for each measurement"},
+    {0, CLI_TEXT, "peer", "NAME", offsetof(struct bench_options, peer), 0, NULL},
+    {0, CLI_COUNT, "core", "N", offsetof(struct bench_options, core), 0, NULL},
+    {0, CLI_COUNT, "size-max", "N", offsetof(struct bench_options, size_max), 0, NULL},
+    CLI_HELP_OPTION,
+    CLI_END,
+};
+/* clang-format on */
+
+static int run(int argc, char **argv);
+
+const struct cli_command cli_bench = {
+    "bench",
+    "measure latency and throughput",
+    "bench [--sizes LIST] [--mode MODE] [--wait HOW] [OPTION]...",
+    "Measures messages between two processes, each on a core of its own. Latency is half the "
+    "round\n"
+    "trip of a datagram and its answer; throughput is what the receiver gets, from the first to\n"
+    "the last; idle is what clients cost that are connected and do nothing. A message is read in\n"
+    "place, at its first 8 bytes only: with --loan too, so that what does not depend on the size\n"
+    "shows.\n",
+    options,
+    run,
+    0,
+};
+
+static int run_client(struct bench_client *client, int argc, char **argv)
+{
+    struct bench_server server;
+    unsigned cores[2];
+    unsigned count = bench_os_cores(cores);
+    int status;
+
+    os_interrupt_begin(bench_cancel, NULL);
+    status = bench_start_server(client, &server, argc, argv, cores, count);
+    if (status >= 0)
+        return status;
+    if (count == 2)
+        (void)bench_os_pin(cores[0]);
+    if (client->mode == BENCH_IDLE) {
+        if ((status = bench_connect(client)) < 0)
+            status = bench_measure_idle(client);
+    } else {
+        status = bench_connect_idle(client);
+        if (status < 0 && (status = bench_connect(client)) < 0)
+            status = bench_measure(client);
+    }
+    bench_close(client);
+    if (bench_end_server(&server) != CLI_FINE && status < 0)
+        status = cli_fail("the second process has failed");
+    return status < 0 ? CLI_FINE : status;
+}
+
+static int check_family(const char *family)
+{
+    static const char *const known[] = {"auto", "posix", "win32", "sysv"};
+    unsigned i;
+
+    for (i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(family, known[i]) == 0)
+            break;
+    if (i == sizeof known / sizeof known[0])
+        return cli_wrong("--family '%s': it must be auto, posix, win32 or sysv", family);
+    if (i == 0 || strcmp(family, bench_os_family()) == 0)
+        return -1;
+    if (i == 3)
+        return cli_fail("--family sysv is not available: ports do not run on System V alone");
+    return cli_fail("--family %s is not available on this system", family);
+}
+
+static int check_texts(struct bench_client *client, const struct bench_options *o, double *seconds)
+{
+    static const char *const modes[] = {"latency", "throughput", "idle"};
+    const char *why;
+    unsigned i;
+
+    if (strcmp(o->way.wait, "policy") != 0 && strcmp(o->way.wait, "spin") != 0 &&
+        strcmp(o->way.wait, "block") != 0)
+        return cli_wrong("--wait '%s': it must be spin or block", o->way.wait);
+    for (i = 0; i < 3 && strcmp(o->mode, modes[i]) != 0; i++)
+        continue;
+    if (i == 3)
+        return cli_wrong("--mode '%s': it must be latency, throughput or idle", o->mode);
+    client->mode = (enum bench_mode)i;
+    if ((why = bench_parse_sizes(o->sizes, &client->sizes)))
+        return cli_wrong("--sizes '%s': %s", o->sizes, why);
+    if ((why = bench_parse_seconds(o->seconds, seconds)))
+        return cli_wrong("--seconds '%s': %s", o->seconds, why);
+    if (o->clients > CLIENTS_MAX)
+        return cli_wrong("--clients: at most %d", CLIENTS_MAX);
+    if (o->way.region && sill_region_kind_parse(o->way.region) < 0)
+        return cli_wrong("--region '%s': there is no such kind", o->way.region);
+    return check_family(o->family);
+}
+
+static int prepare(struct bench_client *client, double seconds)
+{
+    size_t size = 0;
+    unsigned i;
+
+    for (i = 0; i < client->sizes.count; i++)
+        if (client->sizes.list[i] > size)
+            size = (size_t)client->sizes.list[i];
+    client->data = malloc(size + 1);
+    if (!client->data || bench_begin(&client->bench, seconds) != 0) {
+        free(client->data);
+        return cli_fail("out of memory");
+    }
+    memset(client->data, 1, size);
+    bench_os_many_files();
+    snprintf(client->name, sizeof client->name, "sill-bench-%u", os_process_number());
+    return -1;
+}
+
+static int run(int argc, char **argv)
+{
+    struct bench_options o = {.way = {.wait = "policy"},
+                              .clients = 1,
+                              .sizes = "8,64,512,4K,64K,1M,16M",
+                              .mode = "latency",
+                              .family = "auto",
+                              .seconds = "1",
+                              .core = UINT64_MAX};
+    struct bench_client client = {.options = &o, .message = SILL_MESSAGE_INIT};
+    struct cli_arguments arguments;
+    double seconds = 0;
+    int status = cli_parse(argc, argv, &o, &arguments);
+
+    if (status >= 0)
+        return status;
+    if (arguments.count > 0)
+        return cli_wrong("'%s' is one argument too many", arguments.given[0]);
+    if (o.peer) {
+        if (o.core < UINT_MAX)
+            (void)bench_os_pin((unsigned)o.core);
+        return bench_serve(o.peer, &o.way, o.size_max);
+    }
+    if ((status = check_texts(&client, &o, &seconds)) >= 0)
+        return status;
+    if ((status = prepare(&client, seconds)) >= 0)
+        return status;
+    status = run_client(&client, argc, argv);
+    bench_end(&client.bench);
+    free(client.data);
+    return status;
+}
