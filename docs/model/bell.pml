@@ -1,9 +1,10 @@
 /*
  * bell.pml: how one direction of a connection sleeps, wakes and ends.
  *
- * A producer puts records into a ring, a consumer takes them. Each of them sleeps where it cannot go
- * on, the other one rings a bell, and either may be killed between any two steps. README.md beside
- * this file says what is modelled and how the names here belong to those of the code; `check` runs it.
+ * A producer puts records into a ring, a consumer takes them. Each of them sleeps where it cannot
+ * go on, the other one rings a bell, and either may be killed between any two steps. README.md
+ * beside this file says what is modelled and how the names here belong to those of the code;
+ * `check` runs it.
  *
  * Shared words are written by one process alone, and no process loads a word of its own. Stores go
  * into the writer's store buffer (as on x86: first in, first out) and become visible one by one at
@@ -11,8 +12,10 @@
  */
 
 /* Variations:
- * MEMBARRIER: who publishes makes no fence, who goes to sleep drains everybody's buffer instead;
+ * LAZY: who publishes makes no fence, who goes to sleep drains everybody's buffer instead;
+ * TURNS: a side may turn lazy and back at any time, and says so in a word of its own;
  * MORE: a send may say that more is coming, and then its look for a sleeper is held back;
+ * READ_FIRST: a consumer that was woken reads the channel before it disarms, and not after;
  * LIVE: what must happen in the end is searched for, and not what must never be.
  * Every other name that is asked for with #if leaves out a rule; `check` has the list. */
 
@@ -30,21 +33,24 @@
 #define BUFFER 4 /* stores that a store buffer holds; a store into a full one waits */
 #endif
 
-/* ---- memory: each group has one writer -------------------------------------------------------- */
+/* ---- memory: each group has one writer ------------------------------------------------------- */
 
 byte header[SLOTS]; /* the producer's: 0, or the number of the message that lies there, from 1 */
 byte want_space;    /* the producer's */
 byte consumed;      /* the consumer's: how many messages are behind it */
 byte want;          /* the consumer's */
+bit lazy_p, lazy_c; /* that side's: it makes no fences */
 
 chan stores_p = [BUFFER] of { byte }; /* the producer's store buffer: word * 16 + value */
 chan stores_c = [BUFFER] of { byte };
 
 #define WANT_SPACE SLOTS /* words 0 to SLOTS - 1 of the producer are headers */
+#define LAZY_P (SLOTS + 1)
 #define CONSUMED 0
 #define WANT 1
+#define LAZY_C 2
 
-/* ---- the channel, a stream each way ------------------------------------------------------------ */
+/* ---- the channel, a stream each way ---------------------------------------------------------- */
 
 byte bells_p2c, bells_c2p; /* BELL frames that lie in it */
 bit close_p2c, close_c2p;  /* a CLOSE frame lies in it, behind the bells */
@@ -53,7 +59,7 @@ bit gone_p, gone_c;        /* that process has closed its end, or the kernel has
 #define to_read_c (bells_p2c > 0 || close_p2c || gone_p)
 #define to_read_p (bells_c2p > 0 || close_c2p || gone_c)
 
-/* ---- what is only for the proof ---------------------------------------------------------------- */
+/* ---- what is only for the proof -------------------------------------------------------------- */
 
 byte sent;                 /* messages that the producer has published, visible or not */
 byte taken;                /* messages that the consumer has taken */
@@ -63,15 +69,16 @@ bit owes_p, owes_c;        /* has published, and has not looked for a sleeper si
 bit idle_p;                /* the producer's program calls no more, but lives on */
 bit kill_p, kill_c;
 byte rung, rung_space;     /* private words; global so that fresh epochs can be told */
-byte seen, seen_space;     /* what was loaded from want and want_space and is still to be compared */
+byte seen, seen_space;     /* loaded from want and want_space, and still to be compared */
 
-/* ---- store buffers ----------------------------------------------------------------------------- */
+/* ---- store buffers --------------------------------------------------------------------------- */
 
 inline apply_p(s)
 {
     if
     :: (s >> 4) < SLOTS -> header[s >> 4] = s & 15
-    :: else -> want_space = s & 15
+    :: (s >> 4) == WANT_SPACE -> want_space = s & 15
+    :: else -> lazy_p = s & 15
     fi
 }
 
@@ -79,7 +86,8 @@ inline apply_c(s)
 {
     if
     :: (s >> 4) == CONSUMED -> consumed = s & 15
-    :: else -> want = s & 15
+    :: (s >> 4) == WANT -> want = s & 15
+    :: else -> lazy_c = s & 15
     fi
 }
 
@@ -124,34 +132,63 @@ end:
 }
 
 /* The fences: of who has published and looks for a sleeper, and of who goes to sleep. */
-#if defined(MEMBARRIER) || defined(NO_FENCE)
+#if defined(TURNS)
+#define published_fence_p(s) if :: lazily -> skip :: else -> drain_p(s) fi
+#define published_fence_c(s) if :: lazily -> skip :: else -> drain_c(s) fi
+#else
+#if defined(LAZY) || defined(NO_FENCE)
 #define published_fence_p(s) skip
 #else
 #define published_fence_p(s) drain_p(s)
 #endif
-
-#if defined(MEMBARRIER) || defined(NO_FENCE_SPACE)
+#if defined(LAZY) || defined(NO_FENCE_SPACE)
 #define published_fence_c(s) skip
 #else
 #define published_fence_c(s) drain_c(s)
 #endif
+#endif
 
 #if defined(SLEEPER_NO_FENCE)
-#define sleeper_fence_p(s) skip
 #define sleeper_fence_c(s) skip
-#elif defined(MEMBARRIER) && !defined(BARRIER_MISSING)
-#define sleeper_fence_p(s) drain_p(s); drain_c(s)
+#elif defined(BARRIER_MISSING)
+#define sleeper_fence_c(s) drain_c(s)
+#elif defined(LAZY)
 #define sleeper_fence_c(s) drain_c(s); drain_p(s)
+#elif defined(ASKED_TOO_EARLY)
+#define sleeper_fence_c(s) if :: lazy_p -> drain_c(s); drain_p(s) :: else -> drain_c(s) fi
+#elif defined(TURNS)
+#define sleeper_fence_c(s) drain_c(s); if :: lazy_p -> drain_p(s) :: else fi
 #else
-#define sleeper_fence_p(s) drain_p(s)
 #define sleeper_fence_c(s) drain_c(s)
 #endif
 
-/* ---- epochs ------------------------------------------------------------------------------------ */
+#if defined(SLEEPER_NO_FENCE_SPACE)
+#define sleeper_fence_p(s) skip
+#elif defined(BARRIER_MISSING_SPACE)
+#define sleeper_fence_p(s) drain_p(s)
+#elif defined(LAZY)
+#define sleeper_fence_p(s) drain_p(s); drain_c(s)
+#elif defined(ASKED_TOO_EARLY_SPACE)
+#define sleeper_fence_p(s) if :: lazy_c -> drain_p(s); drain_c(s) :: else -> drain_p(s) fi
+#elif defined(TURNS)
+#define sleeper_fence_p(s) drain_p(s); if :: lazy_c -> drain_c(s) :: else fi
+#else
+#define sleeper_fence_p(s) drain_p(s)
+#endif
 
-/* A new epoch is any value that stands nowhere: only equality is ever asked, so this is the same as a
- * counter that never comes round, and keeps the model finite with time-outs without end. An epoch that
- * was rung for and stands nowhere else can never be met again, so it is forgotten. */
+/* Who rings makes fences again from then on; who need not may turn lazy: it says so, makes one more
+ * fence, and then none. */
+#ifdef TURNS
+#define may_turn if :: !lazily -> turn = 1 :: skip fi
+#else
+#define may_turn skip
+#endif
+
+/* ---- epochs ---------------------------------------------------------------------------------- */
+
+/* A new epoch is any value that stands nowhere: only equality is ever asked, so this is the same as
+ * a counter that never comes round, and keeps the model finite with time-outs without end. An epoch
+ * that was rung for and stands nowhere else can never be met again, so it is forgotten. */
 inline fresh_want(e)
 {
     e = 1;
@@ -186,7 +223,7 @@ inline fresh_space(e)
 #endif
 }
 
-/* ---- the producer ------------------------------------------------------------------------------ */
+/* ---- the producer ---------------------------------------------------------------------------- */
 
 /* The record that is published zeroes the header behind it, so that header must be free as well. */
 #ifdef FILL_RING
@@ -204,10 +241,21 @@ inline look_p()
         seen = want;
         if
         :: seen != 0 && seen != rung -> rung = seen; ring = 1
-        :: else -> owes_p = 0
+        :: else -> owes_p = 0; may_turn
         fi;
         seen = 0
     };
+#ifdef TURNS
+    if
+    :: atomic { ring && lazily -> stores_p ! LAZY_P * 16; lazily = 0 }
+    :: atomic { turn -> stores_p ! LAZY_P * 16 + 1 };
+#ifndef TURN_NO_FENCE
+        drain_p(x);
+#endif
+        atomic { lazily = 1; turn = 0 }
+    :: else
+    fi;
+#endif
     if
     :: atomic {
            ring -> ring = 0; owes_p = 0;
@@ -224,6 +272,7 @@ active proctype producer()
 {
     byte x, free_to;
     bit more, ring, armed, timed, late, ended;
+    bit lazily, turn;
 
     {
         skip;
@@ -261,7 +310,7 @@ wait_for_room:
         atomic { fresh_space(x); armed = 1; stores_p ! WANT_SPACE * 16 + x; x = 0 };
         sleeper_fence_p(x);
         atomic {
-#ifndef NO_RELOOK_SPACE
+#ifndef SPACE_NO_RELOOK
             free_to = consumed;
             if
             :: room -> goto put
@@ -280,7 +329,9 @@ wait_for_room:
         fi;
         do
         :: atomic { bells_c2p > 0 -> bells_c2p-- }
-        :: atomic { bells_c2p == 0 && close_c2p -> close_c2p = 0; ended = 1; assert(closed_c); break }
+        :: atomic {
+               bells_c2p == 0 && close_c2p -> close_c2p = 0; ended = 1; assert(closed_c); break
+           }
         :: atomic { bells_c2p == 0 && !close_c2p && gone_c -> ended = 1; break }
         :: atomic { !to_read_p -> break }
         od;
@@ -317,10 +368,13 @@ finish:
         :: goto close
         :: skip
         fi;
+#ifndef HOLD_OVER_IDLE
+        /* A program that said "more" and goes away without more must make this side look. */
         if
-        :: owes_p -> look_p() /* flush */
+        :: owes_p -> look_p()
         :: else
         fi;
+#endif
         atomic { idle_p = 1; free_to = 0 };
 end_idle:
         false;
@@ -339,10 +393,11 @@ close:
     };
     /* The end, or death: the kernel drains the buffer and closes this end of the channel. */
     atomic { drain_p(x); gone_p = 1; asleep_p = 0; idle_p = 0; owes_p = 0; armed = 0; free_to = 0;
-             more = 0; late = 0; timed = 0; ring = 0; ended = 0 }
+             more = 0; late = 0; timed = 0; ring = 0; ended = 0;
+             lazily = 0; turn = 0 }
 }
 
-/* ---- the consumer ------------------------------------------------------------------------------ */
+/* ---- the consumer ---------------------------------------------------------------------------- */
 
 /* Looks whether the producer sleeps, and wakes it. */
 inline look_c()
@@ -352,10 +407,21 @@ inline look_c()
         seen_space = want_space;
         if
         :: seen_space != 0 && seen_space != rung_space -> rung_space = seen_space; ring = 1
-        :: else -> owes_c = 0
+        :: else -> owes_c = 0; may_turn
         fi;
         seen_space = 0
     };
+#ifdef TURNS
+    if
+    :: atomic { ring && lazily -> stores_c ! LAZY_C * 16; lazily = 0 }
+    :: atomic { turn -> stores_c ! LAZY_C * 16 + 1 };
+#ifndef TURN_NO_FENCE_SPACE
+        drain_c(x);
+#endif
+        atomic { lazily = 1; turn = 0 }
+    :: else
+    fi;
+#endif
     if
     :: atomic {
            ring -> ring = 0; owes_c = 0;
@@ -388,6 +454,7 @@ active proctype consumer()
     bit kept;    /* the last record is not released yet */
     bit cold;    /* want is armed, and no bell was read since */
     bit ring, timed, ended;
+    bit lazily, turn;
 
     {
         skip;
@@ -453,16 +520,17 @@ arm:
             fi;
 #endif
 #ifdef ARM_THEN_DRAIN
-            drain_channel_c();
-#endif
+            drain_channel_c()
+#else
             skip
+#endif
         };
 sleep:
         atomic {
             asleep_c = 1;
             if
             :: timed = 1
-            :: !kept -> timed = 0 /* a program that keeps what it was given must not wait for ever */
+            :: !kept -> timed = 0 /* who keeps what it was given must not wait for ever */
             fi
         };
 end_asleep:
@@ -476,8 +544,13 @@ end_asleep:
                fi
            }
         fi;
+#ifdef READ_FIRST
+        drain_channel_c();
+        atomic { stores_c ! WANT * 16; cold = 0 };
+#else
         atomic { stores_c ! WANT * 16; cold = 0 };
         drain_channel_c();
+#endif
 #ifdef NO_LAST_LOOK
         if
         :: ended -> goto told
@@ -501,10 +574,10 @@ close:
         kill_c
     };
     atomic { drain_c(x); gone_c = 1; asleep_c = 0; owes_c = 0; pending = 0; kept = 0; cold = 0;
-             ring = 0; timed = 0; ended = 0 }
+             ring = 0; timed = 0; ended = 0; lazily = 0; turn = 0 }
 }
 
-/* ---- death ------------------------------------------------------------------------------------- */
+/* ---- death ----------------------------------------------------------------------------------- */
 
 active proctype killer()
 {
@@ -515,7 +588,7 @@ active proctype killer()
     fi
 }
 
-/* ---- what must hold ---------------------------------------------------------------------------- */
+/* ---- what must hold -------------------------------------------------------------------------- */
 
 #ifdef LIVE
 
@@ -528,7 +601,7 @@ ltl live { <> [] ((gone_p || idle_p) && (gone_c || (idle_p && taken == sent))) }
 /* A sleeper that nobody will wake: there is what it waits for, for everybody to see, nothing can be
  * read on its channel, and the other one has done its look already. Where both sleep for want of
  * something that is not told, the search ends in an invalid end state. */
-#define stuck_c (asleep_c && !to_read_c && HEAD != 0 && !owes_p)
+#define stuck_c (asleep_c && !to_read_c && HEAD != 0 && (!owes_p || idle_p))
 #define stuck_p (asleep_p && !to_read_p && sent - consumed < ROOM && !owes_c)
 
 active proctype monitor()
