@@ -15,8 +15,9 @@
 
 /* Registers this process, once. Whether sill__barrier_all works between registered ones. */
 bool sill__barrier_register(void);
-/* A full barrier here and in every running thread of every registered process. */
-void sill__barrier_all(void);
+/* A full barrier here and in every running thread of every registered process. False if the system
+ * refuses that now (a filter of system calls that came later). */
+bool sill__barrier_all(void);
 
 /* Tells the processor that this is a loop that waits for another one. */
 static inline void sill__relax(void)

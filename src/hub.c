@@ -18,6 +18,7 @@
 #include "status.h"
 
 #define EVENTS_AT_ONCE 64
+#define UNSURE_NS      INT64_C(5000000)
 
 int sill__hub_create(struct sill__hub **out)
 {
@@ -202,7 +203,8 @@ static int lead(struct sill__hub *hub, const struct sill__until *until,
         spun = SILL__SPUN_FOUND;
     if (spun == SILL__SPUN_OUT) {
         tell_pollable(hub);
-        rc = ask(hub, sill__earlier(until->deadline, hub->alarm));
+        int64_t end = sill__earlier(until->deadline, hub->alarm);
+        rc = ask(hub, hub->unsure ? sill__earlier(end, sill__now_ns() + UNSURE_NS) : end);
         if (patience->over && hub->first != NULL)
             sill__hub_slept(hub, patience->since);
     } else if (spun == SILL__SPUN_ASK) {

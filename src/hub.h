@@ -81,6 +81,8 @@ struct sill__hub {
     const _Atomic uint32_t **words; /* what a spinning leader looks at: its copy */
     unsigned words_capacity;
     atomic_bool poked;   /* ends a leader's spin */
+    bool unsure;         /* a barrier could not be made: what a lazy peer published may come to be
+                            seen without a bell, so sleeps are short */
     int64_t spin_ns;     /* how long a leader looks before it sleeps */
     int64_t spin_now;    /* what of that is worth while, as it has turned out */
     unsigned vain;       /* looks in a row that came to nothing */

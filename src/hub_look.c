@@ -57,6 +57,10 @@ void sill__hub_heat(struct sill__hub *hub, struct sill__source *source)
         hub->hot->hot_previous = source;
     hub->hot = source;
     hub->hot_count++;
+    if (hub->led) { /* whoever leads does not know of it, and may be asleep */
+        atomic_store_explicit(&hub->poked, true, memory_order_relaxed);
+        sill__wait_wake(hub->wait);
+    }
 }
 
 void sill__hub_cool(struct sill__hub *hub, struct sill__source *source)
@@ -85,7 +89,7 @@ void sill__hub_look(struct sill__hub *hub)
 }
 
 /* Between arming and the last look. */
-static void barrier(const struct sill__hub *hub, const struct sill__until *until)
+static void barrier(struct sill__hub *hub, const struct sill__until *until)
 {
     /* seq_cst, pairs with the fence in link_ring.c: either the peer sees what we armed, or we see what
      * it published. A lazy peer makes none: it is made for it. */
@@ -93,8 +97,7 @@ static void barrier(const struct sill__hub *hub, const struct sill__until *until
     bool lazy = until != NULL && until->arm != NULL && until->source->lazy(until->source);
     for (struct sill__source *s = hub->hot; s != NULL && !lazy; s = s->hot_next)
         lazy = s->lazy(s);
-    if (lazy)
-        sill__barrier_all();
+    hub->unsure = lazy && !sill__barrier_all();
 }
 
 bool sill__hub_arm(struct sill__hub *hub, const struct sill__until *until)

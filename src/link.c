@@ -105,6 +105,7 @@ void sill__link_free(struct sill__link *link)
     for (unsigned i = 0; i < SILL__LANES; i++) {
         struct sill__lane *lane = &link->lanes[i];
         free_row(&lane->parked);
+        free_row(&lane->placed);
         free_row(&lane->ready);
         sill__received_free(lane->partial);
         sill__ring_in_free(&lane->in);

@@ -1,7 +1,8 @@
 /* link.h - one end of a connection: the handshake, messages out, messages in, the end.
  *
  * A link is what a sill_port is made of. link.c keeps its life (creation, handshake, end),
- * link_send.c the way out, link_blocks.c mapped blocks and loans, link_receive.c what comes by the
+ * link_send.c the way out, link_channel.c what goes by the channel,
+ * link_blocks.c mapped blocks and loans, link_receive.c what comes by the
  * channel, link_ring.c what comes by the rings, received.c the messages that were received.
  * Everything here runs with the lock of the link's hub held unless it says otherwise; waiting
  * releases it.
@@ -11,6 +12,11 @@
  * messages, describe mapped blocks, or say that the next message that came whole by the channel is
  * meant. Only replies that come by the channel have no place: their calls wait for them. Without
  * shared memory the channel's order is all.
+ *
+ * A user may hold a message in place, and then the ring behind it is not free, though all of it was
+ * read. A writer that finds no room while the reader sleeps and has not been rung knows that this is
+ * so, and sends by the channel, with the place in the frame; the next record is preceded by one that
+ * says how many such messages there were, so that none is overtaken.
  *
  * Life: client   GREETING (HELLO sent) -> OPEN -> ENDED
  *       server   SILENT (nothing heard) -> DECIDING (SILL_CONNECT queued or handed out)
@@ -67,6 +73,8 @@ struct sill__received {
     const void *data;    /* where the bytes are */
     struct sill__peer_segment *segment; /* mapped: in use until release */
     uint32_t slot, generation;
+    uint32_t place; /* in the ring: of one that came with a place */
+    bool placed;
     bool urgent;
     bool retracted; /* its caller has given up */
     sill_handle handles[SILL_HANDLES_MAX];
@@ -104,6 +112,9 @@ struct sill__lane {
     struct sill__received *partial; /* a message of several records of which more is to come */
     struct sill__received *chunked; /* the same of frames */
     struct sill__row parked;       /* came whole by the channel, and wait for their record */
+    struct sill__row placed;       /* likewise, and wait until the ring is read up to their place */
+    uint32_t placed_sent, placed_taken; /* how many there were, each way */
+    bool sync_due;                 /* the next record must say how many were sent */
     struct sill__row ready;        /* to be handed out, before what is in the ring */
 };
 
@@ -261,10 +272,26 @@ int sill__link_write(struct sill__link *link, const struct sill__frame *head, co
 void sill__link_control(struct sill__link *link, const struct sill__frame *head, const void *body,
                         size_t size);
 
+/* Room for a record's body, waited for: 0, a status, or PINNED: the peer's user holds so much of what
+ * it was handed that there is none, and the peer waits for more. */
+enum { SILL__PINNED = 1 };
+int sill__link_record_room(struct sill__link *link, struct sill__lane *lane,
+                           struct sill__outgoing *out, size_t size, void **body);
+struct sill__lane *sill__link_lane(struct sill__link *link, const struct sill__outgoing *out);
+void sill__link_count_sent(struct sill__link *link, int path, uint64_t bytes, unsigned copies);
 /* Waits until `attempt` says something else than AGAIN, and returns that. The peer is told that
  * room is waited for. */
 int sill__link_wait_room(struct sill__link *link, int (*attempt)(void *arg), void *arg,
                          int64_t deadline, unsigned seen);
+
+/* ---- link_channel.c ---- */
+
+int sill__link_send_channel(struct sill__link *link, struct sill__outgoing *out);
+/* In pieces: through blocks if `rounds`, or by the channel. */
+int sill__link_send_large(struct sill__link *link, struct sill__outgoing *out, bool rounds);
+/* What describes a block that is all of the message, as a frame. `flags`: LOANED, REFUSED. */
+int sill__link_describe_by_channel(struct sill__link *link, struct sill__outgoing *out,
+                                   const struct sill__descriptor *block, unsigned flags);
 
 /* ---- link_blocks.c ---- */
 

@@ -63,6 +63,8 @@ static int begin_message(struct sill__link *link, const struct sill__frame *head
     r->id = head->id;
     r->refused = (head->flags & SILL__FRAME_REFUSED) != 0;
     r->urgent = (head->flags & SILL__FRAME_URGENT) != 0;
+    r->placed = (head->flags & SILL__FRAME_PLACED) != 0;
+    r->place = (uint32_t)head->word;
     link->incoming = r;
     if (described)
         *body = &link->descriptor;
@@ -251,7 +253,7 @@ static void deliver(struct sill__link *link, struct sill__received *r)
         sill__link_count_received(link, r);
         sill__link_give_reply(link, r);
     } else if (rings) {
-        sill__link_append(link, &lane->parked, r); /* counted when its record is met */
+        sill__link_append(link, r->placed ? &lane->placed : &lane->parked, r); /* counted later */
     } else {
         sill__link_count_received(link, r);
         sill__link_append(link, &lane->ready, r);
@@ -391,9 +393,19 @@ static int end_drop(struct sill__link *link, const struct sill__frame *head)
     return 0;
 }
 
+static void retract(struct sill__received *r, uint64_t id)
+{
+    for (; r != NULL; r = r->next)
+        r->retracted = r->retracted || (r->type == SILL_REQUEST && r->id == id);
+}
+
 /* Nobody waits for the reply: a request that was not handed out need not be. */
 static void end_cancel(struct sill__link *link, uint64_t id)
 {
+    for (unsigned i = 0; i < SILL__LANES; i++) {
+        retract(link->lanes[i].parked.first, id);
+        retract(link->lanes[i].placed.first, id);
+    }
     for (unsigned i = 0; i < SILL__LANES; i++) {
         struct sill__row *row = &link->lanes[i].ready;
         struct sill__received *before = NULL, *r = row->first;

@@ -187,6 +187,15 @@ void sill__link_arm(struct sill__source *source, bool on)
         link->want = 1;
     atomic_store_explicit(&link->own->want, link->want, memory_order_relaxed);
     SILL__STEP(armed);
+    /* The peer may have no room, and that for as long as the user holds what it was handed: it can go
+     * by the channel, if it knows that we sleep. */
+    if (link->state == SILL__LINK_OPEN && (link->lanes[0].in.first != link->lanes[0].in.last ||
+                                           link->lanes[1].in.first != link->lanes[1].in.last)) {
+        /* seq_cst, pairs with the barrier behind want_space */
+        atomic_thread_fence(memory_order_seq_cst);
+        ring_for(link, atomic_load_explicit(&link->peer_words->want_space, memory_order_relaxed),
+                 &link->rung_space);
+    }
 }
 
 /* ---- releasing ---- */
@@ -418,6 +427,36 @@ static int take_described(struct sill__link *link, struct sill__lane *lane,
     return whole ? give(link, lane, r, message) : 0;
 }
 
+/* A message whose place has come. */
+static bool in_place(const struct sill__lane *lane)
+{
+    const struct sill__received *r = lane->placed.first;
+    return r != NULL && (int32_t)(lane->in.next - r->place) >= 0;
+}
+
+static int take_placed(struct sill__link *link, struct sill__lane *lane, sill_message *message)
+{
+    struct sill__received *r = sill__link_take_first(link, &lane->placed);
+    lane->placed_taken++;
+    return give(link, lane, r, message);
+}
+
+/* All that were placed before it must have come. */
+static int take_sync(struct sill__link *link, struct sill__lane *lane,
+                     const struct sill__record *record)
+{
+    uint32_t sent;
+    if (record->size != sizeof sent)
+        return broken_record();
+    memcpy(&sent, record->body, sizeof sent); /* once */
+    if ((int32_t)(sent - lane->placed_taken) > 0) {
+        read_channel(link, NULL);
+        return in_place(lane) ? 0 : SILL_AGAIN;
+    }
+    skip(link, lane, record);
+    return 0;
+}
+
 static int take_abort(struct sill__link *link, struct sill__lane *lane,
                       const struct sill__record *record)
 {
@@ -443,6 +482,8 @@ static int take_record(struct sill__link *link, struct sill__lane *lane,
                          : take_inline(link, lane, record, message);
     case SILL__RECORD_MORE:
         return described ? take_described(link, lane, record, message) : broken_record();
+    case SILL__RECORD_SYNC:
+        return take_sync(link, lane, record);
     case SILL__RECORD_ABORT:
         return take_abort(link, lane, record);
     default:
@@ -456,6 +497,8 @@ static int step(struct sill__link *link, struct sill__lane *lane, sill_message *
 {
     struct sill__record record;
     lane->blocked = false;
+    if (in_place(lane))
+        return message != NULL || !link->stalled ? take_placed(link, lane, message) : SILL_AGAIN;
     int rc = sill__ring_look(&lane->in, &record);
     if (rc != 0)
         return rc;
@@ -471,7 +514,7 @@ static int step(struct sill__link *link, struct sill__lane *lane, sill_message *
 static int steps(struct sill__link *link, struct sill__lane *lane, sill_message *message)
 {
     int rc = SILL_AGAIN;
-    while (is_readable(link, lane) && (rc = step(link, lane, message)) == 0)
+    while ((in_place(lane) || is_readable(link, lane)) && (rc = step(link, lane, message)) == 0)
         ;
     if (rc == 0 || rc == HANDED || rc == SILL_AGAIN)
         return rc;
@@ -493,6 +536,7 @@ static bool next_small(struct sill__link *link, sill_message *message)
     struct sill__in_ring in;
     if (link->state != SILL__LINK_OPEN || (link->can & SILL_CAN_INLINE) == 0 ||
         lane->ready.first != NULL || urgent->ready.first != NULL || lane->blocked ||
+        lane->placed.first != NULL || urgent->placed.first != NULL ||
         atomic_load_explicit(sill__ring_watch(&urgent->in), memory_order_relaxed) != 0 ||
         sill__ring_look(&lane->in, &record) != 0 || record.flags != 0 ||
         (record.kind != SILL_DATAGRAM && record.kind != SILL_REQUEST) ||
@@ -546,7 +590,7 @@ bool sill__link_has(struct sill__link *link)
 {
     for (unsigned i = 0; i < SILL__LANES; i++) {
         const struct sill__lane *lane = &link->lanes[i];
-        if (lane->ready.first != NULL)
+        if (lane->ready.first != NULL || in_place(lane))
             return true;
         /* relaxed: whoever takes the record looks properly */
         if (!lane->blocked && is_readable(link, lane) &&

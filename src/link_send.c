@@ -1,4 +1,5 @@
-/* link_send.c - the way out: a message becomes a record, frames, or a block and a record.
+/* link_send.c - the way out: waiting, frames, records. (Messages in frames and large ones:
+ * link_channel.c; blocks: link_blocks.c.)
  *
  * Threads: `busy` says that a thread writes a frame and may be asleep in the middle of it; a lane's
  * `large` that a thread sends a message of several pieces there. Small messages of other threads
@@ -243,39 +244,59 @@ int sill__link_wait_room(struct sill__link *link, int (*attempt)(void *arg), voi
 
 /* ---- records ---- */
 
-static struct sill__lane *lane_for(struct sill__link *link, struct sill__outgoing *out)
+struct sill__lane *sill__link_lane(struct sill__link *link, const struct sill__outgoing *out)
 {
     bool urgent = (out->options->flags & SILL_SEND_URGENT) != 0;
     return &link->lanes[urgent ? SILL__LANE_URGENT : SILL__LANE_PLAIN];
 }
 
-static bool has_rings(const struct sill__link *link)
-{
-    return (link->can & SILL_CAN_INLINE) != 0;
-}
-
 struct record_room {
-    struct sill__ring_out *ring;
+    struct sill__link *link;
+    struct sill__lane *lane;
     size_t size;
     void *body;
 };
 
+/* The peer has read all of the ring, or it would not sleep, and yet there is no room. */
+static bool is_pinned(const struct sill__link *link)
+{
+    uint32_t want = atomic_load_explicit(&link->peer_words->want, memory_order_relaxed);
+    return want != 0 && want != link->rung;
+}
+
+/* What was sent by frames with a place of their own must not be overtaken. */
+static int publish_sync(struct sill__lane *lane)
+{
+    const uint32_t sent = lane->placed_sent;
+    void *body;
+    int rc = sill__ring_room(&lane->out, sizeof sent, false, &body);
+    if (rc != 0)
+        return rc;
+    memcpy(body, &sent, sizeof sent);
+    sill__ring_publish(&lane->out, SILL__RECORD_SYNC, 0, sizeof sent);
+    lane->sync_due = false;
+    return 0;
+}
+
 static int find_record_room(void *arg)
 {
     struct record_room *room = arg;
-    return sill__ring_room(room->ring, room->size, false, &room->body);
+    struct sill__lane *lane = room->lane;
+    int rc = lane->sync_due ? publish_sync(lane) : 0;
+    if (rc == 0)
+        rc = sill__ring_room(&lane->out, room->size, false, &room->body);
+    return rc == SILL_AGAIN && is_pinned(room->link) ? SILL__PINNED : rc;
 }
 
-/* Room for a record's body, waited for. */
-static int record_room(struct sill__link *link, struct sill__lane *lane,
-                       struct sill__outgoing *out, size_t size, void **body)
+int sill__link_record_room(struct sill__link *link, struct sill__lane *lane,
+                           struct sill__outgoing *out, size_t size, void **body)
 {
-    int rc = sill__ring_room(&lane->out, size, false, body);
-    if (rc == SILL_AGAIN) {
-        struct record_room room = {&lane->out, size, NULL};
-        rc = sill__link_wait_room(link, find_record_room, &room, sill__out_deadline(out), out->seen);
-        *body = room.body;
-    }
+    struct record_room room = {link, lane, size, NULL};
+    int rc = find_record_room(&room);
+    if (rc == SILL_AGAIN)
+        rc = sill__link_wait_room(link, find_record_room, &room, sill__out_deadline(out),
+                                  out->seen);
+    *body = room.body;
     if (rc == SILL_PROTOCOL)
         sill__link_end(link, rc);
     return rc;
@@ -292,30 +313,7 @@ static void tell_peer(struct sill__link *link, struct sill__outgoing *out)
     sill__link_ring(link);
 }
 
-static int reserve(struct sill__link *link, struct sill__lane *lane,
-                   struct sill__outgoing *out)
-{
-    void *unused;
-    int rc = record_room(link, lane, out, 0, &unused);
-    if (rc == 0)
-        lane->out.reserved++;
-    return rc;
-}
-
-/* Publishes a record without a body in the room that was reserved for it. */
-static void publish_reserved(struct sill__link *link, struct sill__lane *lane, unsigned kind,
-                             unsigned flags, struct sill__outgoing *out)
-{
-    void *unused;
-    lane->out.reserved--;
-    if (link->state != SILL__LINK_OPEN || sill__ring_room(&lane->out, 0, true, &unused) != 0)
-        return;
-    out->position = sill__ring_publish(&lane->out, kind, flags, 0);
-    out->lane = lane;
-    sill__link_ring(link);
-}
-
-static void count_sent(struct sill__link *link, int path, uint64_t bytes, unsigned copies)
+void sill__link_count_sent(struct sill__link *link, int path, uint64_t bytes, unsigned copies)
 {
     sill_path_count *count = &link->statistics.sent[path];
     count->messages++;
@@ -327,7 +325,7 @@ bool sill__link_send_small(struct sill__link *link, const void *data, size_t siz
 {
     struct sill__lane *lane = &link->lanes[SILL__LANE_PLAIN];
     void *body;
-    if (link->small_max < (int64_t)size || link->peer_message_max < size || lane->out.reserved > 0 ||
+    if (link->small_max < (int64_t)size || link->peer_message_max < size || lane->out.reserved > 0 || lane->sync_due ||
         sill__ring_room(&lane->out, size, false, &body) != 0)
         return false;
     sill__copy(body, data, size);
@@ -338,16 +336,18 @@ bool sill__link_send_small(struct sill__link *link, const void *data, size_t siz
         sill__hub_hold(link->hub, &link->source);
     else
         sill__link_ring(link);
-    count_sent(link, SILL_PATH_INLINE, size, 1);
+    sill__link_count_sent(link, SILL_PATH_INLINE, size, 1);
     return true;
 }
 
 static int send_inline(struct sill__link *link, struct sill__outgoing *out)
 {
-    struct sill__lane *lane = lane_for(link, out);
+    struct sill__lane *lane = sill__link_lane(link, out);
     size_t fixed = out->type == SILL_DATAGRAM ? 0 : sizeof out->id;
     void *body;
-    int rc = record_room(link, lane, out, fixed + out->size, &body);
+    int rc = sill__link_record_room(link, lane, out, fixed + out->size, &body);
+    if (rc == SILL__PINNED)
+        return sill__link_send_channel(link, out);
     if (rc != 0)
         return rc;
     if (fixed > 0)
@@ -359,49 +359,8 @@ static int send_inline(struct sill__link *link, struct sill__outgoing *out)
     out->lane = lane;
     SILL__STEP(record_published);
     tell_peer(link, out);
-    count_sent(link, SILL_PATH_INLINE, out->size, 1);
+    sill__link_count_sent(link, SILL_PATH_INLINE, out->size, 1);
     return 0;
-}
-
-/* ---- frames ---- */
-
-static struct sill__frame message_head(struct sill__outgoing *out)
-{
-    bool urgent = (out->options->flags & SILL_SEND_URGENT) != 0;
-    const struct sill__frame head = {
-        .type = SILL__FRAME_MESSAGE,
-        .kind = (uint8_t)out->type,
-        .flags = (uint8_t)((out->refused ? SILL__FRAME_REFUSED : 0) |
-                           (urgent ? SILL__FRAME_URGENT : 0)),
-        .id = out->id,
-        .total = out->size};
-    return head;
-}
-
-/* With rings, whatever comes by the channel but for replies is given its place by a record. */
-static bool has_place(const struct sill__link *link, struct sill__outgoing *out)
-{
-    return has_rings(link) && out->type != SILL_REPLY;
-}
-
-static int describe_by_channel(struct sill__link *link, struct sill__lane *lane,
-                               struct sill__outgoing *out,
-                               const struct sill__descriptor *block, unsigned flags)
-{
-    struct sill__frame head = message_head(out);
-    head.flags |= (uint8_t)(flags | SILL__FRAME_DESCRIBED);
-    int rc = has_place(link, out) ? reserve(link, lane, out) : 0;
-    if (rc != 0)
-        return rc;
-    rc = sill__link_write(link, &head, block, sizeof *block, out->options->handles,
-                          out->options->handle_count, sill__out_deadline(out), out->seen);
-    if (!has_place(link, out))
-        return rc;
-    if (rc == 0)
-        publish_reserved(link, lane, (unsigned)out->type, SILL__RECORD_CHANNEL, out);
-    else
-        lane->out.reserved--;
-    return rc;
 }
 
 /* ---- blocks ---- */
@@ -436,7 +395,7 @@ int sill__link_announce(struct sill__link *link, struct sill__outgoing *out,
 int sill__link_describe(struct sill__link *link, struct sill__outgoing *out,
                         const struct sill__block *block, uint64_t size, unsigned flags, bool more)
 {
-    struct sill__lane *lane = lane_for(link, out);
+    struct sill__lane *lane = sill__link_lane(link, out);
     const struct sill__described d = {
         .id = more ? 0 : out->id,
         .total = more ? 0 : out->size,
@@ -445,9 +404,13 @@ int sill__link_describe(struct sill__link *link, struct sill__outgoing *out,
         .released_slot = link->released_slot,
         .released_generation = link->released_generation};
     if (out->options->handle_count > 0 && !more)
-        return describe_by_channel(link, lane, out, &d.block, flags);
+        return sill__link_describe_by_channel(link, out, &d.block, flags);
     void *body;
-    int rc = record_room(link, lane, out, sizeof d, &body);
+    int rc = sill__link_record_room(link, lane, out, sizeof d, &body);
+    if (rc == SILL__PINNED && more) /* all of it goes another way */
+        return sill__fail(SILL_NO_SPACE, "the peer holds messages in all of the ring");
+    if (rc == SILL__PINNED)
+        return sill__link_describe_by_channel(link, out, &d.block, flags);
     if (rc != 0)
         return rc;
     memcpy(body, &d, sizeof d);
@@ -461,178 +424,6 @@ int sill__link_describe(struct sill__link *link, struct sill__outgoing *out,
     SILL__STEP(record_published);
     tell_peer(link, out);
     return 0;
-}
-
-/* ---- large messages ---- */
-
-/* The size of the pieces of a message in rounds. Two of them fit an ordinary segment, so that the
- * receiver empties one while the sender fills the other; and there are two at least, or it would
- * be a mapped message. (The policy keeps segment_size within mapped_max.) */
-static uint64_t piece_size(const struct sill__link *link, uint64_t size)
-{
-    uint64_t piece = link->policy.segment_size / 2, half = size - size / 2;
-    return piece < half ? piece : half;
-}
-
-/* A large message that is under way. */
-struct transfer {
-    struct sill__outgoing *out;
-    struct sill__lane *lane;
-    uint64_t done;
-    bool rounds;   /* pieces go through blocks */
-    bool reserved; /* there is room for ABORT, or for the record that gives it its place */
-};
-
-static int send_piece_described(struct sill__link *link, struct transfer *t)
-{
-    struct sill__outgoing *out = t->out;
-    uint64_t left = out->size - t->done, size = piece_size(link, out->size);
-    if (size > left)
-        size = left;
-    struct sill__block block;
-    int rc = sill__link_fill_block(link, out, (const unsigned char *)out->data + t->done, size,
-                                   &block);
-    if (rc != 0)
-        return rc;
-    rc = sill__link_describe(link, out, &block, size,
-                             out->refused && t->done == 0 ? SILL__FRAME_REFUSED : 0, t->done > 0);
-    if (rc != 0) {
-        sill__link_give_back(link, &block);
-        return rc;
-    }
-    sill__arena_sent(link->arena, &block);
-    t->done += size;
-    return 0;
-}
-
-static int send_piece_copied(struct sill__link *link, struct transfer *t)
-{
-    struct sill__outgoing *out = t->out;
-    uint64_t left = out->size - t->done;
-    size_t size = left < SILL__CHUNK_MAX ? (size_t)left : SILL__CHUNK_MAX;
-    struct sill__frame head = message_head(out);
-    bool first = t->done == 0;
-    if (!first) {
-        const struct sill__frame more = {.type = SILL__FRAME_MORE,
-                                         .flags = head.flags & SILL__FRAME_URGENT};
-        head = more;
-    }
-    int rc = sill__link_write(link, &head, (const unsigned char *)out->data + t->done, size,
-                              first ? out->options->handles : NULL,
-                              first ? out->options->handle_count : 0, sill__out_deadline(out), out->seen);
-    if (rc == 0)
-        t->done += size;
-    return rc;
-}
-
-/* Publishes the record for which room was reserved. */
-static void use_reserved(struct sill__link *link, struct transfer *t, unsigned kind, unsigned flags)
-{
-    t->reserved = false;
-    publish_reserved(link, t->lane, kind, flags, t->out);
-}
-
-/* Takes back what was sent of it. */
-static void abort_transfer(struct sill__link *link, struct transfer *t)
-{
-    if (t->done == 0 || link->state == SILL__LINK_ENDED)
-        return;
-    if (t->rounds) {
-        use_reserved(link, t, SILL__RECORD_ABORT, 0);
-        return;
-    }
-    const struct sill__frame abort = {.type = SILL__FRAME_ABORT,
-                                      .flags = t->lane == &link->lanes[SILL__LANE_URGENT]
-                                                   ? SILL__FRAME_URGENT
-                                                   : 0};
-    sill__link_control(link, &abort, NULL, 0);
-}
-
-/* No more shared memory: once more from the beginning, by the channel. */
-static int fall_back(struct sill__link *link, struct transfer *t)
-{
-    abort_transfer(link, t);
-    t->rounds = false;
-    t->done = 0;
-    link->statistics.fallbacks++;
-    int rc = t->reserved ? 0 : reserve(link, t->lane, t->out);
-    t->reserved = t->reserved || rc == 0;
-    return rc;
-}
-
-static int send_pieces(struct sill__link *link, struct transfer *t)
-{
-    int rc = 0;
-    while (rc == 0 && t->done < t->out->size) {
-        rc = t->rounds ? send_piece_described(link, t) : send_piece_copied(link, t);
-        if (t->rounds && sill__link_no_memory(rc) && !link->require_mapped) {
-            rc = fall_back(link, t);
-            continue;
-        }
-        if (rc == 0 && t->done < t->out->size)
-            SILL__STEP(rounds_piece);
-        if (rc == 0 && link->progress != NULL) {
-            const sill_progress progress = {link->port, 0, t->done, t->out->size};
-            link->progress(link->progress_arg, &progress);
-        }
-    }
-    if (rc != 0)
-        abort_transfer(link, t);
-    return rc;
-}
-
-static bool not_large(void *arg)
-{
-    const struct sill__lane *lane = arg;
-    return !lane->large || lane->link->state == SILL__LINK_ENDED;
-}
-
-static int send_large(struct sill__link *link, struct sill__outgoing *out, bool rounds)
-{
-    struct transfer t = {out, lane_for(link, out), 0, rounds, false};
-    int rc = not_large(t.lane)
-                 ? 0
-                 : sill__link_wait(link, not_large, t.lane, sill__out_deadline(out), out->seen);
-    if (rc != 0)
-        return rc;
-    if (link->state == SILL__LINK_ENDED)
-        return sill__link_ended(link);
-    t.lane->large = true;
-    if (has_rings(link))
-        rc = reserve(link, t.lane, out);
-    t.reserved = has_rings(link) && rc == 0;
-    if (rc == 0)
-        rc = send_pieces(link, &t);
-    if (rc == 0 && t.reserved && !t.rounds && has_place(link, out))
-        use_reserved(link, &t, (unsigned)out->type, SILL__RECORD_CHANNEL);
-    if (t.reserved)
-        t.lane->out.reserved--;
-    t.lane->large = false;
-    sill__hub_changed(link->hub);
-    if (rc == 0)
-        count_sent(link, t.rounds ? SILL_PATH_ROUNDS : SILL_PATH_CHANNEL, out->size, 2);
-    return rc;
-}
-
-static int send_channel(struct sill__link *link, struct sill__outgoing *out)
-{
-    struct sill__lane *lane = lane_for(link, out);
-    bool placed = has_place(link, out);
-    if (out->size > SILL__CHUNK_MAX)
-        return send_large(link, out, false);
-    int rc = placed ? reserve(link, lane, out) : 0;
-    if (rc != 0)
-        return rc;
-    const struct sill__frame head = message_head(out);
-    rc = sill__link_write(link, &head, out->data, out->size, out->options->handles,
-                          out->options->handle_count, sill__out_deadline(out), out->seen);
-    if (placed && rc == 0)
-        publish_reserved(link, lane, (unsigned)out->type, SILL__RECORD_CHANNEL, out);
-    else if (placed)
-        lane->out.reserved--;
-    if (rc == 0)
-        count_sent(link, SILL_PATH_CHANNEL, out->size, 2);
-    return rc;
 }
 
 /* ---- messages ---- */
@@ -662,15 +453,15 @@ static int send_by_path(struct sill__link *link, struct sill__outgoing *out)
     if (path == SILL_PATH_MAPPED) {
         int rc = sill__link_send_mapped(link, out);
         if (rc == 0)
-            count_sent(link, SILL_PATH_MAPPED, out->size, 1);
+            sill__link_count_sent(link, SILL_PATH_MAPPED, out->size, 1);
         if (!sill__link_no_memory(rc) || link->require_mapped || link->state == SILL__LINK_ENDED)
             return rc;
         link->statistics.fallbacks++;
-        return send_channel(link, out);
+        return sill__link_send_channel(link, out);
     }
     if (path == SILL_PATH_ROUNDS)
-        return send_large(link, out, true);
-    return send_channel(link, out);
+        return sill__link_send_large(link, out, true);
+    return sill__link_send_channel(link, out);
 }
 
 static int send_loan(struct sill__link *link, struct sill__outgoing *out)
@@ -685,7 +476,7 @@ static int send_loan(struct sill__link *link, struct sill__outgoing *out)
     if (loan->mapped && out->size > 0) {
         rc = sill__link_send_block(link, out, &loan->block, SILL__FRAME_LOANED);
         if (rc == 0)
-            count_sent(link, SILL_PATH_MAPPED, out->size, 0);
+            sill__link_count_sent(link, SILL_PATH_MAPPED, out->size, 0);
     } else {
         rc = send_by_path(link, out);
         if (rc == 0 && loan->mapped)

@@ -43,6 +43,7 @@ enum sill__record_kind {
     SILL__RECORD_PAD = 1,   /* nothing up to the end of the ring */
     SILL__RECORD_MORE = 5,  /* the next piece of the message that has begun */
     SILL__RECORD_ABORT = 6, /* the message that has begun is taken back */
+    SILL__RECORD_SYNC = 7,  /* so many messages that were placed by frames come before it: u32 */
     SILL__RECORD_KINDS
 };
 

@@ -27,7 +27,7 @@ static const struct rule {
     [SILL__FRAME_REFUSE] = {0, SILL__DATA_MAX, 0, 0, 0},
     [SILL__FRAME_MESSAGE] = {0, SILL__CHUNK_MAX,
                              SILL__FRAME_DESCRIBED | SILL__FRAME_LOANED | SILL__FRAME_REFUSED |
-                                 SILL__FRAME_URGENT,
+                                 SILL__FRAME_URGENT | SILL__FRAME_PLACED,
                              0, SILL_HANDLES_MAX},
     [SILL__FRAME_MORE] = {1, SILL__CHUNK_MAX, SILL__FRAME_DESCRIBED | SILL__FRAME_URGENT, 0, 0},
     [SILL__FRAME_ABORT] = {0, 0, SILL__FRAME_URGENT, 0, 0},
@@ -41,6 +41,8 @@ static bool kind_fits(const struct sill__frame *f)
 {
     if (f->type != SILL__FRAME_MESSAGE)
         return f->kind == 0;
+    if (f->kind == SILL_REPLY && (f->flags & SILL__FRAME_PLACED) != 0)
+        return false;
     if (f->kind == SILL_DATAGRAM)
         return f->id == 0 && !(f->flags & SILL__FRAME_REFUSED);
     if (f->kind == SILL_REQUEST)

@@ -54,7 +54,9 @@ enum sill__frame_flag {
     SILL__FRAME_DESCRIBED = 1, /* the body is a struct sill__descriptor, not the bytes */
     SILL__FRAME_LOANED = 2,    /* the bytes were built in place: the sender copied nothing */
     SILL__FRAME_REFUSED = 4,   /* of a reply: the request is refused */
-    SILL__FRAME_URGENT = 16    /* belongs to the urgent lane */
+    SILL__FRAME_URGENT = 16,   /* belongs to the urgent lane */
+    SILL__FRAME_PLACED = 64    /* of a request or datagram: it needs no record; its place is behind
+                                  the records of its lane before position `word` */
 };
 
 struct sill__frame {

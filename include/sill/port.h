@@ -253,7 +253,9 @@ enum sill_send_flag {
                           failure it stays the caller's, to send again or to cancel. */
     SILL_SEND_MORE = 2,    /* more is coming at once: the peer, if it sleeps, is not woken for this
                               message but for the next without the flag, or when this side next
-                              waits or closes. A stream of small messages costs less so. */
+                              waits or closes. A stream of small messages costs less so. Before
+                              waiting in an event loop of your own, send one without the flag or
+                              receive once with a timeout of 0. */
     SILL_SEND_URGENT = 4   /* overtakes the messages that wait at the receiver without this flag;
                               urgent messages keep their order among themselves */
 };

@@ -39,10 +39,10 @@ bool sill__barrier_register(void)
     return works;
 }
 
-void sill__barrier_all(void)
+bool sill__barrier_all(void)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
 }
 #else
 bool sill__barrier_register(void)
@@ -50,8 +50,8 @@ bool sill__barrier_register(void)
     return false;
 }
 
-void sill__barrier_all(void)
+bool sill__barrier_all(void)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    return false;
 }
 #endif

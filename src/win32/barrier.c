@@ -3,14 +3,13 @@
  */
 #include "../barrier.h"
 
-#include <stdatomic.h>
 
 bool sill__barrier_register(void)
 {
     return false;
 }
 
-void sill__barrier_all(void)
+bool sill__barrier_all(void)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    return false;
 }

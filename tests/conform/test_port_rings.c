@@ -334,6 +334,40 @@ static void many_rounds(void **state)
     pair_close(&p);
 }
 
+/* A message that is held for long does not stop those behind it, though the ring cannot be used again
+ * before it is released: they come by the channel, in order, and by the ring again afterwards. */
+static void held_for_long(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_open(&p, NULL);
+    sill_message m = SILL_MESSAGE_INIT, held = SILL_MESSAGE_INIT;
+    send_numbered(p.client, 7, 1000, SILL_PATH_INLINE, 0);
+    support_ok(sill_server_receive(p.rig.server, &held, SUPPORT_PATIENCE_MS));
+    struct support_thread *thread = support_thread(send_stream, &p);
+    unsigned by_channel = 0;
+    for (uint32_t i = 0; i < 20000; i++) {
+        uint32_t number;
+        support_ok(sill_server_receive(p.rig.server, &m, SUPPORT_PATIENCE_MS));
+        assert_int_equal(4 + i % 296, m.size);
+        memcpy(&number, m.data, sizeof number);
+        assert_int_equal(i, number);
+        by_channel += m.path == SILL_PATH_CHANNEL;
+        if (i == 15000) {
+            assert_int_equal(7, number_of(&held));
+            sill_release(&held);
+        }
+    }
+    assert_int_equal(0, support_join(thread));
+    assert_in_range(by_channel, 1, 19999);
+    sill_release(&m);
+    for (uint32_t i = 0; i < 50; i++) { /* all ways still have one order */
+        send_numbered(p.client, i, 100, SILL_PATH_AUTO, 0);
+        assert_int_equal(i, next_number(&p, i > 2 ? SILL_PATH_INLINE : SILL_PATH_AUTO));
+    }
+    pair_close(&p);
+}
+
 static bool is_ready(sill_handle handle, int timeout_ms)
 {
 #ifdef _WIN32
@@ -403,7 +437,8 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(urgent_by_the_channel),  SUPPORT_TEST(released_in_any_order),
     SUPPORT_TEST(in_place_after_the_end), SUPPORT_TEST(request_copied_out),
     SUPPORT_TEST(put_aside_for_others),   SUPPORT_TEST(bell_is_held_back),
-    SUPPORT_TEST(many_rounds),            SUPPORT_TEST(event_loop),
+    SUPPORT_TEST(many_rounds),            SUPPORT_TEST(held_for_long),
+    SUPPORT_TEST(event_loop),
     SUPPORT_TEST(a_crowd),
 };
 
