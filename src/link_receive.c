@@ -271,7 +271,9 @@ int sill__link_block(struct sill__link *link, struct sill__received *r,
         d->segment < SILL__SEGMENTS_LIMIT ? link->peer_segments[d->segment] : NULL;
     if (d->segment >= SILL__SEGMENTS_LIMIT || link->own == NULL ||
         (segment != NULL && (int32_t)(d->serial - segment->serial) < 0))
-        return sill__fail(SILL_PROTOCOL, "the peer described a block in a segment that is not");
+        return sill__fail(SILL_PROTOCOL,
+                          "the peer described a block in segment %lu, number %lu, which is gone",
+                          (unsigned long)d->serial, (unsigned long)d->segment);
     if (segment == NULL || segment->serial != d->serial)
         return SILL_AGAIN;
     int rc = sill__descriptor_check(d, segment->size, r->size - r->have);

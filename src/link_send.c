@@ -407,7 +407,7 @@ int sill__link_describe(struct sill__link *link, struct sill__outgoing *out,
         return sill__link_describe_by_channel(link, out, &d.block, flags);
     void *body;
     int rc = sill__link_record_room(link, lane, out, sizeof d, &body);
-    if (rc == SILL__PINNED && more) /* all of it goes another way */
+    if (rc == SILL__PINNED && size < out->size) /* a piece: all of it goes another way */
         return sill__fail(SILL_NO_SPACE, "the peer holds messages in all of the ring");
     if (rc == SILL__PINNED)
         return sill__link_describe_by_channel(link, out, &d.block, flags);

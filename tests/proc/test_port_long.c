@@ -56,6 +56,9 @@ static int receive_all(const struct end *end)
                     (double)got / 1000 / (double)(support_now_ms() - begin + 1));
         }
     }
+    if (got < end->count)
+        fprintf(stderr, "after %llu messages: %s, type %d, path %d: %s\n", (unsigned long long)got,
+                sill_status_name(rc), m.type, m.path, sill_last_error()->message);
     sill_release(&held);
     sill_release(&m);
     return rc != 0 ? rc : got == end->count ? 0 : SILL_OS;
