@@ -209,6 +209,8 @@ static int lead(struct sill__hub *hub, const struct sill__until *until,
             sill__hub_slept(hub, patience->since);
     } else if (spun == SILL__SPUN_ASK) {
         rc = ask(hub, 0);
+    } else {
+        sill__hub_seen(hub);
     }
     hub->led = false;
     free_graves(hub);

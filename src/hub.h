@@ -49,8 +49,12 @@ struct sill__source {
     void (*bury)(struct sill__source *source); /* frees it: sill__hub_bury */
 
     /* Of a source with memory to look at; `looks` is NULL for others. */
-    /* The words that become other than 0 when there is something; returns how many. */
-    unsigned (*looks)(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS]);
+    /* The words that become other than 0 when there is something; returns how many. `all`: also
+     * where what is there was seen by a leader that had no use for it. */
+    unsigned (*looks)(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS],
+                      bool all);
+    /* A leader has seen what is there now and told everybody: it need not look at it again. */
+    void (*seen)(struct sill__source *source);
     /* Tells the peer to ring from now on, or that it need not. */
     void (*arm)(struct sill__source *source, bool on);
     /* After arming and a fence: whether the peer makes none, so that it must be made for it. */
@@ -137,8 +141,6 @@ void sill__hub_forget(struct sill__hub *hub, struct sill__source *source);
 void sill__hub_bury(struct sill__hub *hub, struct sill__source *source);
 /* From now on its memory is looked at. Without memory for that it stays armed. */
 void sill__hub_heat(struct sill__hub *hub, struct sill__source *source);
-/* Whether there is something in its memory. */
-bool sill__hub_due(struct sill__source *source);
 /* Lets every hot source with something in its memory work: they are due. */
 void sill__hub_look(struct sill__hub *hub);
 /* The bell of this source is rung when a thread of this hub next waits, or by sill__hub_unhold. */
@@ -192,6 +194,8 @@ enum sill__spun {
 /* The leader looks at what is hot; releases the lock meanwhile. */
 enum sill__spun sill__hub_spin(struct sill__hub *hub, const struct sill__until *until,
                                struct sill__patience *patience);
+/* What is there has been found: everybody is told, and it is looked past from now on. */
+void sill__hub_seen(struct sill__hub *hub);
 /* A sleep that began after looking from `since` on has ended with news. */
 void sill__hub_slept(struct sill__hub *hub, int64_t since);
 /* Arms everything, and `until` (may be NULL). False: there is something after all. */

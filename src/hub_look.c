@@ -6,6 +6,10 @@
  * (hub.h). A word that is not up to date any more, since somebody took the record, is other than 0
  * still, so the leader comes back at once and copies anew.
  *
+ * A leader may wait for something else than messages, and then what it finds is for others. It tells
+ * them all, once, and looks past it until somebody has dealt with it: it would only keep the lock from
+ * them.
+ *
  * The way to sleep is always the same: arm (a store to own memory that the peer reads), a barrier
  * (barrier.h), look once more. docs/model checks it.
  *
@@ -30,10 +34,10 @@ void sill__hub_set_spin(struct sill__hub *hub, uint64_t spin_ns)
     hub->spin_ns = hub->spin_now = (int64_t)spin_ns;
 }
 
-bool sill__hub_due(struct sill__source *source)
+static bool is_due(struct sill__source *source, bool all)
 {
     const _Atomic uint32_t *words[SILL__LOOKS];
-    unsigned count = source->looks(source, words);
+    unsigned count = source->looks(source, words, all);
     for (unsigned i = 0; i < count; i++)
         if (atomic_load_explicit(words[i], memory_order_relaxed) != 0)
             return true;
@@ -81,7 +85,7 @@ void sill__hub_look(struct sill__hub *hub)
 {
     for (struct sill__source *source = hub->hot, *next; source != NULL; source = next) {
         next = source->hot_next; /* it may go */
-        if (!sill__hub_due(source))
+        if (!is_due(source, true))
             continue;
         source->touched = true;
         source->work(source, SILL__LOOKED);
@@ -121,7 +125,7 @@ bool sill__hub_go_cold(struct sill__hub *hub, const struct sill__until *until)
         found = until->done(until->arg);
     for (struct sill__source *s = hub->hot, *next; s != NULL; s = next) {
         next = s->hot_next;
-        if (sill__hub_due(s)) {
+        if (is_due(s, false)) {
             s->arm(s, false);
             found = true;
         } else {
@@ -153,7 +157,7 @@ void sill__hub_cool_idle(struct sill__hub *hub, int64_t now)
         next = s->hot_next;
         if (now - s->idle_since < limit)
             continue;
-        if (sill__hub_due(s))
+        if (is_due(s, false))
             s->arm(s, false);
         else
             sill__hub_cool(hub, s);
@@ -161,6 +165,12 @@ void sill__hub_cool_idle(struct sill__hub *hub, int64_t now)
 }
 
 /* ---- looking ---- */
+
+void sill__hub_seen(struct sill__hub *hub)
+{
+    for (struct sill__source *s = hub->hot; s != NULL; s = s->hot_next)
+        s->seen(s);
+}
 
 /* The words of all hot sources, as the leader's copy. False: no memory for it. */
 static bool copy_words(struct sill__hub *hub, unsigned *count)
@@ -176,7 +186,7 @@ static bool copy_words(struct sill__hub *hub, unsigned *count)
     }
     *count = 0;
     for (struct sill__source *s = hub->hot; s != NULL; s = s->hot_next)
-        *count += s->looks(s, hub->words + *count);
+        *count += s->looks(s, hub->words + *count, false);
     return true;
 }
 

@@ -19,6 +19,7 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     link->source.work = sill__link_work;
     link->source.bury = sill__port_bury;
     link->source.looks = sill__link_looks;
+    link->source.seen = sill__link_seen;
     link->source.arm = sill__link_arm;
     link->source.lazy = sill__link_peer_lazy;
     link->source.ring = sill__link_ring_held;

@@ -108,6 +108,7 @@ struct sill__lane {
     uint32_t limit;                /* once the link has ended: where reading ends */
     bool blocked; /* the next record cannot be dealt with until the channel has said more, or the
                      queue is shorter */
+    bool seen;    /* by a leader that had no use for it: others were told, and deal with it */
     bool large;                    /* a thread sends a message of several pieces */
     struct sill__received *partial; /* a message of several records of which more is to come */
     struct sill__received *chunked; /* the same of frames */
@@ -367,7 +368,9 @@ static inline struct sill__lane *sill__lane_of(const sill_message *message)
     return (internal & 1) != 0 ? (struct sill__lane *)(internal - 1) : NULL;
 }
 /* Of the link's source (hub.h). */
-unsigned sill__link_looks(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS]);
+unsigned sill__link_looks(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS],
+                          bool all);
+void sill__link_seen(struct sill__source *source);
 void sill__link_arm(struct sill__source *source, bool on);
 bool sill__link_peer_lazy(struct sill__source *source);
 void sill__link_ring_held(struct sill__source *source);

@@ -51,7 +51,7 @@ void sill__link_close_rings(struct sill__link *link, bool readable)
 void sill__link_unblock(struct sill__link *link)
 {
     for (unsigned i = 0; i < SILL__LANES; i++)
-        link->lanes[i].blocked = false;
+        link->lanes[i].blocked = link->lanes[i].seen = false;
 }
 
 /* Whether there are records to look at: at most one ring's worth once the link has ended. */
@@ -161,14 +161,25 @@ void sill__link_ring_held(struct sill__source *source)
         sill__link_ring(link);
 }
 
-unsigned sill__link_looks(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS])
+unsigned sill__link_looks(struct sill__source *source, const _Atomic uint32_t *words[SILL__LOOKS],
+                          bool all)
 {
     struct sill__link *link = (struct sill__link *)source;
     unsigned count = 0;
     for (unsigned i = 0; i < SILL__LANES; i++)
-        if (!link->lanes[i].blocked && is_readable(link, &link->lanes[i]))
+        if (!link->lanes[i].blocked && (all || !link->lanes[i].seen) &&
+            is_readable(link, &link->lanes[i]))
             words[count++] = sill__ring_watch(&link->lanes[i].in);
     return count;
+}
+
+void sill__link_seen(struct sill__source *source)
+{
+    struct sill__link *link = (struct sill__link *)source;
+    for (unsigned i = 0; i < SILL__LANES; i++)
+        if (is_readable(link, &link->lanes[i]) &&
+            atomic_load_explicit(sill__ring_watch(&link->lanes[i].in), memory_order_relaxed) != 0)
+            link->lanes[i].seen = true;
 }
 
 void sill__link_arm(struct sill__source *source, bool on)
@@ -496,7 +507,7 @@ static int take_record(struct sill__link *link, struct sill__lane *lane,
 static int step(struct sill__link *link, struct sill__lane *lane, sill_message *message)
 {
     struct sill__record record;
-    lane->blocked = false;
+    lane->blocked = lane->seen = false;
     if (in_place(lane))
         return message != NULL || !link->stalled ? take_placed(link, lane, message) : SILL_AGAIN;
     int rc = sill__ring_look(&lane->in, &record);
@@ -543,6 +554,7 @@ static bool next_small(struct sill__link *link, sill_message *message)
         parse_inline(link, lane, &record, &in) != 0 ||
         sill__ring_take(&lane->in, &record, &in.serial) != 0)
         return false; /* the long way finds out why, and says it */
+    lane->seen = false;
     count_inline(link, in.size, 1);
     sill__in_ring_hand(&in, message);
     return true;
