@@ -150,19 +150,27 @@ static unsigned kind_of(const struct shape *s)
 
 static unsigned flags_of(const struct shape *s)
 {
-    static const uint8_t flags[8] = {0,
-                                     SILL__FRAME_DESCRIBED,
-                                     SILL__FRAME_DESCRIBED,
-                                     SILL__FRAME_DESCRIBED | SILL__FRAME_LOANED,
-                                     SILL__RECORD_CHANNEL,
-                                     SILL__FRAME_REFUSED,
-                                     SILL__RECORD_RETRACTED,
-                                     0};
+    static const uint8_t flags[16] = {0,
+                                      SILL__FRAME_DESCRIBED,
+                                      SILL__FRAME_DESCRIBED,
+                                      SILL__FRAME_DESCRIBED | SILL__FRAME_LOANED,
+                                      SILL__RECORD_CHANNEL,
+                                      SILL__FRAME_REFUSED,
+                                      SILL__RECORD_RETRACTED,
+                                      0,
+                                      0,
+                                      SILL__FRAME_DESCRIBED | SILL__RECORD_RETRACTED,
+                                      SILL__FRAME_DESCRIBED | SILL__FRAME_REFUSED,
+                                      SILL__RECORD_CHANNEL,
+                                      SILL__RECORD_CHANNEL | SILL__RECORD_RETRACTED,
+                                      0,
+                                      0,
+                                      0};
     if (s->wrong == WRONG_FLAGS)
         return s->flags;
     if (kind_of(s) == SILL__RECORD_MORE)
         return SILL__FRAME_DESCRIBED;
-    return kind_of(s) == SILL__RECORD_ABORT ? 0 : flags[s->flags & 7];
+    return kind_of(s) == SILL__RECORD_ABORT ? 0 : flags[s->flags & 15];
 }
 
 static uint64_t id_of(const struct shape *s)
@@ -544,25 +552,42 @@ static void open_world(const uint8_t *data, size_t size)
     sill__link_rings(w.link, RING, RING);
     unsigned how = next8();
     w.link->may_be_lazy = (how & 1) != 0;
+    if ((how & 8) != 0)
+        w.link->queue_max = 2000;
     sill__link_open(w.link);
     for (unsigned i = 0; i < ((how >> 1) & 3); i++)
         place_segment(i);
     leave();
 }
 
+/* The peer has died: whoever receives on is told so, after what is left. */
+static void see_it_end(void)
+{
+    sill_message m = SILL_MESSAGE_INIT;
+    w.fake.open = w.fake.jammed = false;
+    for (unsigned i = 0; i < sizeof w.channel && w.link->state != SILL__LINK_ENDED; i++) {
+        enter();
+        sill__link_work(&w.link->source, SILL__READABLE | SILL__WRITABLE | SILL__PEER_DEAD);
+        leave();
+        while (sill_receive(w.port, &m, 0) == 0)
+            check(&m); /* the next receive releases it */
+    }
+    if (w.link->state != SILL__LINK_ENDED)
+        abort();
+    while (sill_receive(w.port, &m, 0) == 0)
+        check(&m);
+    sill_release(&m);
+}
+
 static void close_world(void)
 {
     sill__fault_allocation(0);
+    see_it_end();
     enter();
-    sill__link_end(w.link, SILL_DIED);
     w.link->calls = NULL;
     leave();
     for (unsigned i = 0; i < CALLS; i++)
         take_reply(&w.waiting[i]);
-    sill_message m = SILL_MESSAGE_INIT;
-    for (unsigned i = 0; sill_receive(w.port, &m, 0) == 0; i++)
-        check(&m); /* the next receive releases it */
-    sill_release(&m);
     for (unsigned i = 0; i < HELD; i++)
         let_go(&w.held[i]);
     enter();
