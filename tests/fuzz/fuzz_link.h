@@ -1,9 +1,10 @@
 /* fuzz_link.h - a link whose peer says whatever the fuzzer likes, without a system below it.
  *
- * The channel is made of memory: recv gives the input in uneven pieces, send swallows everything,
- * each handle that is imported is one of a sealed region of REGION_SIZE bytes. The input is taken
- * as raw bytes, or (first byte odd) as a list of recipes from which frames are built that get past
- * the first checks, since a fuzzer seldom finds 32 bytes that fit together.
+ * The channel is made of memory: recv gives the input in uneven pieces, send swallows everything (or
+ * nothing, or ten bytes until the peer is gone), each handle that is imported is one of a sealed
+ * region of REGION_SIZE bytes. The input is taken as raw bytes, or (first byte odd) as a list of
+ * recipes from which frames are built that get past the first checks, since a fuzzer seldom finds
+ * 32 bytes that fit together.
  */
 #ifndef FUZZ_LINK_H
 #define FUZZ_LINK_H
@@ -26,7 +27,7 @@ struct fake {
     size_t size, at;
     sill_peer peer;
     bool open;   /* more is to come: no end behind the bytes */
-    bool jammed; /* takes nothing */
+    enum fake_way { WAY_FREE, WAY_JAMMED, WAY_HALF, WAY_FULL, WAY_GONE } way;
 };
 
 static sill_region *shared; /* made once, lives as long as the process */
@@ -34,13 +35,22 @@ static sill_region *shared; /* made once, lives as long as the process */
 static int fake_send(sill__conn *conn, const struct sill__bytes *parts, unsigned count,
                      const sill_handle *handles, unsigned handle_count, size_t *sent)
 {
+    struct fake *fake = (struct fake *)conn;
     (void)handles;
     (void)handle_count;
-    *sent = 0;
-    if (((const struct fake *)conn)->jammed)
+    if (fake->way == WAY_GONE)
+        return SILL_DIED;
+    if (fake->way == WAY_JAMMED || fake->way == WAY_FULL) {
+        fake->way += fake->way == WAY_FULL;
         return SILL_AGAIN;
+    }
+    *sent = 0;
     for (unsigned i = 0; i < count; i++)
         *sent += parts[i].size;
+    if (fake->way == WAY_HALF && *sent > 10) {
+        fake->way = WAY_FULL;
+        *sent = 10;
+    }
     return 0;
 }
 

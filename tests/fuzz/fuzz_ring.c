@@ -39,6 +39,7 @@ static struct world {
     uint32_t tail[SILL__LANES]; /* where the peer's next record goes */
     struct held held[HELD];
     struct waiting waiting[CALLS];
+    bool faults; /* allocations may fail */
 } w;
 
 static uint8_t next8(void)
@@ -487,11 +488,12 @@ static void op_end(void)
 
 static void op_jam(void)
 {
-    w.fake.jammed = (next8() & 1) != 0;
+    w.fake.way = (enum fake_way)(next8() % (WAY_GONE + 1));
 }
 
 static void op_fault(void)
 {
+    w.faults = true;
     sill__fault_allocation(next8() % 16);
 }
 
@@ -564,7 +566,8 @@ static void open_world(const uint8_t *data, size_t size)
 static void see_it_end(void)
 {
     sill_message m = SILL_MESSAGE_INIT;
-    w.fake.open = w.fake.jammed = false;
+    w.fake.open = false;
+    w.fake.way = WAY_FREE;
     for (unsigned i = 0; i < sizeof w.channel && w.link->state != SILL__LINK_ENDED; i++) {
         enter();
         sill__link_work(&w.link->source, SILL__READABLE | SILL__WRITABLE | SILL__PEER_DEAD);
@@ -572,7 +575,7 @@ static void see_it_end(void)
         while (sill_receive(w.port, &m, 0) == 0)
             check(&m); /* the next receive releases it */
     }
-    if (w.link->state != SILL__LINK_ENDED)
+    if (w.link->state != SILL__LINK_ENDED || (w.link->end == SILL_NO_MEMORY && !w.faults))
         abort();
     while (sill_receive(w.port, &m, 0) == 0)
         check(&m);

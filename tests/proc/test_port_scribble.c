@@ -385,10 +385,11 @@ static void expect_status(struct victim *v, int rc, int64_t began, int limit_ms)
 {
     bool good = rc == 0 || rc == SILL_TIMEOUT || rc == SILL_AGAIN || rc == SILL_PROTOCOL ||
                 rc == SILL_DIED || rc == SILL_CLOSED || rc == SILL_REFUSED || rc == SILL_CANCELED;
-    if (!good && v->bad == 0)
-        v->bad = rc;
-    if (support_now_ms() - began > limit_ms + SUPPORT_PATIENCE_MS / 2 && v->bad == 0)
-        v->bad = 1;
+    bool late = support_now_ms() - began > limit_ms + SUPPORT_PATIENCE_MS / 2;
+    if ((good && !late) || v->bad != 0)
+        return;
+    v->bad = good ? 1 : rc;
+    print_error("%s: %s\n", good ? "too late" : sill_status_name(rc), sill_last_error()->message);
 }
 
 static void read_all(struct victim *v, const sill_message *m)
