@@ -194,9 +194,12 @@ static void take_out(struct sill__link *link, struct sill__row *row, struct sill
     if (r->type != SILL_CONNECT)
         link->queued -= queue_cost(r);
     link->queued_handles -= r->handle_count;
-    if (!link->stalled || link->queued > link->queue_max / 2 ||
-        link->queued_handles > HANDLES_QUEUED / 2)
+    if (!link->stalled)
         return;
+    if (link->queued > link->queue_max / 2 || link->queued_handles > HANDLES_QUEUED / 2) {
+        sill__port_ready(link->port); /* what is left may have no record: sill__link_next sees */
+        return;
+    }
     link->stalled = false;
     sill__link_unblock(link);
     sill__hub_changed(link->hub);

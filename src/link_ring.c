@@ -574,10 +574,32 @@ static bool next_any(struct sill__link *link, sill_message *message)
     return false;
 }
 
+/* Nothing can be handed out, and yet the queue is full: of messages in frames whose records are not
+ * there. A sender publishes each record before it writes the next message, so one of them may have
+ * to wait for its record, or for word that its sender has ended; that word is read now. */
+static void read_on(struct sill__link *link)
+{
+    const struct sill__received *plain = link->lanes[SILL__LANE_PLAIN].parked.first;
+    const struct sill__received *urgent = link->lanes[SILL__LANE_URGENT].parked.first;
+    if (!link->stalled || link->state != SILL__LINK_OPEN)
+        return;
+    const struct sill__received *one = plain != NULL ? plain : urgent;
+    if (one == NULL || one->next != NULL || (plain != NULL && urgent != NULL)) {
+        sill__link_end(link, sill__fail(SILL_PROTOCOL, "the peer sent messages without a place"));
+        return;
+    }
+    link->stalled = false;
+    sill__link_unblock(link);
+    sill__hub_changed(link->hub);
+    sill__hub_ready(link->hub, &link->source, SILL__READABLE);
+}
+
 bool sill__link_next(struct sill__link *link, sill_message *message)
 {
-    if (!next_small(link, message) && !next_any(link, message))
+    if (!next_small(link, message) && !next_any(link, message)) {
+        read_on(link);
         return false;
+    }
     link->source.touched = true;
     link->hub->run++;
     return true;
@@ -600,6 +622,8 @@ void sill__link_pump(struct sill__link *link)
 
 bool sill__link_has(struct sill__link *link)
 {
+    if (link->stalled && link->state == SILL__LINK_OPEN)
+        return true; /* if there is no message, sill__link_next finds out why */
     for (unsigned i = 0; i < SILL__LANES; i++) {
         const struct sill__lane *lane = &link->lanes[i];
         if (lane->ready.first != NULL || in_place(lane))

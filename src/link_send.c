@@ -145,16 +145,19 @@ static int broken(struct sill__link *link, int rc)
 }
 
 /* Gives up a frame that was begun. One that failed in the middle for a reason of this side alone
- * leaves the channel in no state to go on. */
+ * leaves the channel in no state to go on. If the peer is gone, reading tells how. */
 static void abandon_frame(struct sill__link *link, struct sill__writing *w, int rc)
 {
     if (link->state == SILL__LINK_ENDED)
         return;
     bool orderly = rc == SILL_TIMEOUT || rc == SILL_CANCELED || rc == SILL_DIED;
-    if (w->done > 0 && !orderly)
+    int back = 0;
+    if (w->done == 0 || orderly)
+        back = sill__stream_take_back(&link->stream, w);
+    else
         sill__link_end(link, rc);
-    else if (sill__stream_take_back(&link->stream, w) != 0)
-        sill__link_end(link, SILL_NO_MEMORY);
+    if (back != 0 && back != SILL_DIED)
+        sill__link_end(link, back);
 }
 
 /* Writes a frame; the turn is ours. */

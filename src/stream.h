@@ -80,7 +80,7 @@ int sill__stream_prepare(struct sill__stream *s, struct sill__writing *w,
  * frame may be pushed before. Else the stream has ended. */
 int sill__stream_push(struct sill__stream *s, struct sill__writing *w);
 /* Gives up a frame that was begun. If a part of it is with the OS already, the rest is queued as
- * zeros with a commit of 0. 0 or NO_MEMORY: the stream must be ended. */
+ * zeros with a commit of 0. 0; NO_MEMORY: the stream must be ended; else as flush. */
 int sill__stream_take_back(struct sill__stream *s, struct sill__writing *w);
 
 /* Queues a small frame without handles and writes what can be written now. 0, AGAIN (queued,

@@ -28,13 +28,17 @@ static inline void raw_open(struct raw *raw, sill__conn *conn)
     support_ok(conn->ops->watch(conn, raw->wait, raw));
 }
 
-static inline void raw_connect(struct raw *raw, const struct rig *rig)
+static inline void raw_connect_to(struct raw *raw, const char *name)
 {
     const struct sill__expect expect = {0};
     sill__conn *conn = NULL;
-    support_ok(sill__client_open(&conn, rig->name, NULL, &expect,
-                                 sill__deadline(SUPPORT_PATIENCE_MS)));
+    support_ok(sill__client_open(&conn, name, NULL, &expect, sill__deadline(SUPPORT_PATIENCE_MS)));
     raw_open(raw, conn);
+}
+
+static inline void raw_connect(struct raw *raw, const struct rig *rig)
+{
+    raw_connect_to(raw, rig->name);
 }
 
 static inline void raw_close(struct raw *raw)
@@ -125,9 +129,9 @@ static inline void raw_read(struct raw *raw, size_t least)
     raw_read_into(raw, buffer, sizeof buffer, least);
 }
 
-/* Reads frames up to the WELCOME, and takes over the handle that comes with it, as a client does.
+/* Reads frames up to the greeting (HELLO or WELCOME), and takes over the handle that comes with it.
  */
-static inline void raw_read_welcome(struct raw *raw)
+static inline void raw_read_greeting(struct raw *raw, uint8_t type)
 {
     struct sill__frame head;
     char rest[4096];
@@ -136,7 +140,7 @@ static inline void raw_read_welcome(struct raw *raw)
         assert_in_range(head.handles * 8 + head.size + 1, 1, sizeof rest);
         raw_read_into(raw, rest, head.handles * 8 + head.size + 1,
                       head.handles * 8 + head.size + 1);
-    } while (head.type != SILL__FRAME_WELCOME);
+    } while (head.type != type);
     assert_int_equal(1, head.handles);
     uint64_t value;
     sill_handle words = SILL_NO_HANDLE;
@@ -190,18 +194,30 @@ static inline void raw_record(struct raw *raw, uint32_t position, uint32_t word,
     raw_frame(raw, &bell, NULL, NULL, 0);
 }
 
-/* Shakes hands in order, with shared memory. */
-static inline void raw_greet(struct raw *raw)
+static inline void raw_send_greeting(struct raw *raw, uint8_t type)
 {
     struct greeting g = good_hello();
     sill_handle handle;
     make_words(raw, SILL__SLOTS);
     support_ok(sill_region_handle(raw->region, &handle));
+    g.head.type = type;
     g.head.handles = 1;
     g.hello.features = SILL__FEATURE_MAP;
     g.hello.ring_size = RAW_RING;
     raw_frame(raw, &g.head, &g.hello, &handle, 1);
-    raw_read_welcome(raw);
+}
+
+/* Shakes hands in order, with shared memory: as a client, and as a server. */
+static inline void raw_greet(struct raw *raw)
+{
+    raw_send_greeting(raw, SILL__FRAME_HELLO);
+    raw_read_greeting(raw, SILL__FRAME_WELCOME);
+}
+
+static inline void raw_welcome(struct raw *raw)
+{
+    raw_read_greeting(raw, SILL__FRAME_HELLO);
+    raw_send_greeting(raw, SILL__FRAME_WELCOME);
 }
 
 static inline void others_are_served(sill_port *port)

@@ -439,6 +439,60 @@ static void false_releases(void **state)
     assert_int_equal(5 + 1, rig.requests);
 }
 
+static void send_without_record(struct raw *raw, uint32_t size)
+{
+    send_head(raw, (struct sill__frame){.type = SILL__FRAME_MESSAGE, .kind = SILL_DATAGRAM,
+                                        .size = size, .total = size});
+}
+
+static bool one_has_died(void *arg)
+{
+    struct rig *rig = arg;
+    return rig->died == 1;
+}
+
+static void start_with_small_queue(struct rig *rig, struct raw *raw)
+{
+    sill_port_options options = SILL_PORT_OPTIONS_INIT;
+    options.queue_max = 500;
+    rig_start(rig, &options);
+    raw_connect(raw, rig);
+    raw_greet(raw);
+}
+
+/* The queue is full of messages that nobody can be given: that ends, whatever the peer does. */
+static void messages_without_records(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct raw raw;
+    start_with_small_queue(&rig, &raw);
+    for (int i = 0; i < 3; i++)
+        send_without_record(&raw, 1000);
+    raw_expect_end(&raw);
+    assert_true(support_until(one_is_broken, &rig, SUPPORT_PATIENCE_MS));
+    raw_close(&raw);
+    rig_stop(&rig);
+}
+
+/* One, as a sender leaves behind that dies before it has published the record. */
+static void message_without_record(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct raw raw;
+    start_with_small_queue(&rig, &raw);
+    sill_port *good = rig_client(&rig, SILL_PATH_AUTO);
+    send_without_record(&raw, 1000);
+    for (int i = 0; i < 3; i++) /* so the server has read it before the end is there */
+        others_are_served(good);
+    raw_close(&raw);
+    assert_true(support_until(one_has_died, &rig, SUPPORT_PATIENCE_MS));
+    sill_port_close(good);
+    rig_stop(&rig);
+    assert_int_equal(0, rig.broken);
+}
+
 enum { ATTACKS = sizeof attacks / sizeof attacks[0] };
 
 int main(int argc, char **argv)
@@ -451,6 +505,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest more[] = {
         SUPPORT_TEST(no_handles_are_left),
         SUPPORT_TEST(false_releases),
+        SUPPORT_TEST(messages_without_records),
+        SUPPORT_TEST(message_without_record),
     };
     for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
         tests[count++] = more[i];

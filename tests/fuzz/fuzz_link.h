@@ -1,9 +1,10 @@
 /* fuzz_link.h - a link whose peer says whatever the fuzzer likes, without a system below it.
  *
- * The channel is made of memory: recv gives the input in uneven pieces, send swallows everything,
- * each handle that is imported is one of a sealed region of REGION_SIZE bytes. The input is taken
- * as raw bytes, or (first byte odd) as a list of recipes from which frames are built that get past
- * the first checks, since a fuzzer seldom finds 32 bytes that fit together.
+ * The channel is made of memory: recv gives the input in uneven pieces, send swallows everything (or
+ * nothing, or ten bytes until the peer is gone), each handle that is imported is one of a sealed
+ * region of REGION_SIZE bytes. The input is taken as raw bytes, or (first byte odd) as a list of
+ * recipes from which frames are built that get past the first checks, since a fuzzer seldom finds
+ * 32 bytes that fit together.
  */
 #ifndef FUZZ_LINK_H
 #define FUZZ_LINK_H
@@ -25,6 +26,8 @@ struct fake {
     const uint8_t *data;
     size_t size, at;
     sill_peer peer;
+    bool open;   /* more is to come: no end behind the bytes */
+    enum fake_way { WAY_FREE, WAY_JAMMED, WAY_HALF, WAY_FULL, WAY_GONE } way;
 };
 
 static sill_region *shared; /* made once, lives as long as the process */
@@ -32,12 +35,22 @@ static sill_region *shared; /* made once, lives as long as the process */
 static int fake_send(sill__conn *conn, const struct sill__bytes *parts, unsigned count,
                      const sill_handle *handles, unsigned handle_count, size_t *sent)
 {
-    (void)conn;
+    struct fake *fake = (struct fake *)conn;
     (void)handles;
     (void)handle_count;
+    if (fake->way == WAY_GONE)
+        return SILL_DIED;
+    if (fake->way == WAY_JAMMED || fake->way == WAY_FULL) {
+        fake->way += fake->way == WAY_FULL;
+        return SILL_AGAIN;
+    }
     *sent = 0;
     for (unsigned i = 0; i < count; i++)
         *sent += parts[i].size;
+    if (fake->way == WAY_HALF && *sent > 10) {
+        fake->way = WAY_FULL;
+        *sent = 10;
+    }
     return 0;
 }
 
@@ -46,7 +59,7 @@ static int fake_recv(sill__conn *conn, void *buffer, size_t capacity, size_t *go
     struct fake *fake = (struct fake *)conn;
     size_t left = fake->size - fake->at, piece = 1 + (fake->at * 7) % 90;
     if (left == 0)
-        return SILL_DIED;
+        return fake->open ? SILL_AGAIN : SILL_DIED;
     if (piece > left)
         piece = left;
     if (piece > capacity)
@@ -175,7 +188,7 @@ static size_t cook(const struct recipe *r, uint8_t *out, size_t room, size_t at)
 }
 
 /* With `segment`, the peer has announced segment 0 already, so that descriptors find something. */
-static size_t cook_all(bool segment, const uint8_t *data, size_t size, uint8_t *out, size_t room)
+static inline size_t cook_all(bool segment, const uint8_t *data, size_t size, uint8_t *out, size_t room)
 {
     struct recipe r = {.type = SILL__FRAME_SEGMENT, .handles = 1};
     size_t at = segment ? cook(&r, out, room, 0) : 0;
@@ -191,14 +204,14 @@ static size_t cook_all(bool segment, const uint8_t *data, size_t size, uint8_t *
 static uint64_t sum;
 
 /* Touches every byte that a user would read, then releases. */
-static void use(struct sill__hub *hub, sill_message *m)
+static inline void use(struct sill__hub *hub, sill_message *m)
 {
     for (size_t i = 0; i < m->size; i++)
         sum += ((const uint8_t *)m->data)[i];
     sill__message_release(hub, m);
 }
 
-static void drain(sill_port *port)
+static inline void drain(sill_port *port)
 {
     struct sill__link *link = &port->link;
     struct sill__call call = {.id = 1};
@@ -219,40 +232,55 @@ static void drain(sill_port *port)
         use(link->hub, &m);
 }
 
-/* Runs a link that begins in `state` over the input, in a hub of its own. */
-static void run_link(enum sill__link_state state, const uint8_t *data, size_t size)
+/* A port of its own hub around the fake channel; the hub's lock is held from then on. */
+static inline sill_port *begin_link(struct fake *fake, const sill_policy *wanted)
 {
-    static uint8_t cooked[1 << 16];
-    struct fake fake = {.conn = {&fake_ops}, .data = data, .size = size};
     if (shared == NULL && sill_region_create(&shared, NULL, REGION_SIZE, NULL) != 0)
         abort();
-    if (size > 0 && (data[0] & 1) != 0) {
-        fake.size = cook_all(state == SILL__LINK_OPEN, data + 1, size - 1, cooked, sizeof cooked);
-        fake.data = cooked;
-    }
     sill_port_options options;
-    sill_policy defaults = SILL_POLICY_INIT, policy;
+    sill_policy policy;
     struct sill__hub *hub;
     sill_port *port;
-    sill_policy_defaults(&defaults);
     const sill_port_options given = {.struct_size = sizeof given,
-                                     .policy = &defaults,
+                                     .policy = wanted,
                                      .message_max = 1 << 20,
                                      .queue_max = 1 << 16};
     if (sill__port_options(&given, &options, &policy) != 0 || sill__hub_create(&hub) != 0)
         abort();
     sill__hub_enter(hub);
-    if (sill__port_create(&port, hub, &fake.conn, &options, &policy) != 0)
+    if (sill__port_create(&port, hub, &fake->conn, &options, &policy) != 0)
         abort();
     if (sill__link_hello(&port->link, NULL, 0, 0) != 0) /* makes our own control words */
         abort();
-    port->link.state = state;
-    drain(port);
+    return port;
+}
+
+/* Everything that was handed out has been released. */
+static inline void end_link(sill_port *port)
+{
+    struct sill__hub *hub = port->link.hub;
     if (port->references != 1 || port->link.statistics.unreleased != 0)
         abort();
     sill__port_unref(port);
     sill__hub_leave(hub);
     sill__hub_unref(hub);
+}
+
+/* Runs a link that begins in `state` over the input, in a hub of its own. */
+static inline void run_link(enum sill__link_state state, const uint8_t *data, size_t size)
+{
+    static uint8_t cooked[1 << 16];
+    struct fake fake = {.conn = {&fake_ops}, .data = data, .size = size};
+    sill_policy policy = SILL_POLICY_INIT;
+    sill_policy_defaults(&policy);
+    if (size > 0 && (data[0] & 1) != 0) {
+        fake.size = cook_all(state == SILL__LINK_OPEN, data + 1, size - 1, cooked, sizeof cooked);
+        fake.data = cooked;
+    }
+    sill_port *port = begin_link(&fake, &policy);
+    port->link.state = state;
+    drain(port);
+    end_link(port);
 }
 
 #endif
