@@ -128,7 +128,7 @@ bool sill__hub_go_cold(struct sill__hub *hub, const struct sill__until *until)
         if (is_due(s, false)) {
             s->arm(s, false);
             found = true;
-        } else {
+        } else if (!is_due(s, true)) { /* otherwise it must be found by those whom it is for */
             sill__hub_cool(hub, s);
         }
     }
@@ -157,7 +157,7 @@ void sill__hub_cool_idle(struct sill__hub *hub, int64_t now)
         next = s->hot_next;
         if (now - s->idle_since < limit)
             continue;
-        if (is_due(s, false))
+        if (is_due(s, true))
             s->arm(s, false);
         else
             sill__hub_cool(hub, s);
