@@ -1,118 +1,180 @@
-/* A long run: two processes send each other messages of random sizes by all ways at once, each in
- * order and whole. Some 100,000 in the ordinary run. SILL_LONG=1 in the environment: a billion on
- * Linux, a million under Wine, with progress on standard error; SILL_LONG=COUNT: so many.
+/* A long way: two processes send each other messages of random sizes by every way, each with one
+ * thread that sends and one that receives. All of them come, whole and in order, and behind the
+ * last one the orderly end. Some are held for long and released in another order.
+ *
+ * SILL_LONG=1 in the environment: a billion in each direction (a million under Wine), with the rate
+ * on stderr; SILL_LONG=COUNT: so many.
  */
-#include "numbered.h"
+#include "stream_rig.h"
+
+enum { HELD = 4, TOLD_EVERY = 10000000, SMALL = 120 };
+
+struct side {
+    sill_port *port;
+    uint64_t count;   /* messages in each direction */
+    uint32_t every;   /* one of so many goes by any way, the others are small */
+    uint32_t seed;
+    struct stream_in in;
+    unsigned paths; /* by which messages came, as bits */
+    sill_message held[HELD];
+    uint32_t random;
+    int64_t since; /* when it began, for the rate; 0: do not tell */
+};
 
 static uint64_t messages(void)
 {
     const char *text = getenv("SILL_LONG");
+    bool slow = support_under_wine();
     if (text == NULL)
-        return support_under_wine() ? 10000 : 100000;
+        return slow ? 20000 : 200000;
     uint64_t count = strtoull(text, NULL, 10);
-    return count > 1 ? count : support_under_wine() ? 1000000 : 1000000000;
+    return count > 1 ? count : slow ? 1000000 : 1000000000;
 }
 
-struct end {
-    sill_server *server; /* NULL: receives at the port */
-    sill_port *port;
-    uint64_t count; /* messages to send, and to receive */
-};
-
-static int send_all(void *arg)
+static uint32_t one_of(void)
 {
-    const struct end *end = arg;
-    uint64_t next[NUMBERED_LANES] = {0};
-    void *buffer = malloc(NUMBERED_MAX);
-    int rc = buffer != NULL ? 0 : SILL_NO_MEMORY;
-    for (uint64_t position = 0; rc == 0 && position < end->count; position++)
-        rc = numbered_send(end->port, position, next, buffer, SUPPORT_PATIENCE_MS);
-    free(buffer);
+    return getenv("SILL_LONG") != NULL ? 2048 : 32;
+}
+
+static int send_small(struct stream_out *out)
+{
+    unsigned char bytes[SMALL];
+    size_t size = 16 + stream_random(&out->random) % (sizeof bytes - 15);
+    stream_fill(bytes, size, STREAM_PLAIN, out->next[STREAM_PLAIN]);
+    int rc = sill_send(out->port, bytes, size, SUPPORT_PATIENCE_MS);
+    if (rc == 0)
+        out->next[STREAM_PLAIN]++;
     return rc;
 }
 
-/* Every 11th is held for a while, so that releases come out of order. */
-static int receive_all(const struct end *end)
+static int send_all(void *arg)
 {
-    uint64_t next[NUMBERED_LANES] = {0}, got = 0, shown = 0;
-    sill_message m = SILL_MESSAGE_INIT, held = SILL_MESSAGE_INIT;
-    int64_t begin = support_now_ms();
+    const struct side *side = arg;
+    struct stream_out out = {.port = side->port, .random = side->seed, .bytes = malloc(STREAM_MOST)};
     int rc = 0;
-    while (rc == 0 && got < end->count) {
-        rc = end->server != NULL ? sill_server_receive(end->server, &m, SUPPORT_PATIENCE_MS)
-                                 : sill_receive(end->port, &m, SUPPORT_PATIENCE_MS);
-        if (rc != 0 || m.type != SILL_DATAGRAM)
-            break;
-        if (!numbered_take(&m, next))
-            rc = SILL_OS;
-        if (++got % 11 == 0 && m.size < 4096) {
-            sill_release(&held);
-            held = m;
-            m = (sill_message)SILL_MESSAGE_INIT;
-        }
-        if (getenv("SILL_LONG") != NULL && got - shown >= 20000000) {
-            shown = got;
-            fprintf(stderr, "%llu messages, %.2f M/s\n", (unsigned long long)got,
-                    (double)got / 1000 / (double)(support_now_ms() - begin + 1));
-        }
+    for (uint64_t i = 0; i < side->count && rc == 0; i++)
+        rc = stream_random(&out.random) % side->every == 0
+                 ? stream_send(&out, SUPPORT_PATIENCE_MS)
+                 : send_small(&out);
+    free(out.bytes);
+    return rc;
+}
+
+static void release_held(struct side *side, sill_message *held)
+{
+    struct stream_head head;
+    if (held->internal != NULL && !stream_whole(held->data, held->size, &head))
+        side->in.wrong = "a message that was held has changed";
+    sill_release(held);
+}
+
+static void take(struct side *side, sill_message *m)
+{
+    uint32_t r = stream_random(&side->random);
+    sill_message *held = &side->held[r / 64 % HELD];
+    stream_take(&side->in, m);
+    side->paths |= 1U << m->path;
+    if (r % 64 < 2) {
+        release_held(side, held);
+        *held = *m;
+        *m = (sill_message)SILL_MESSAGE_INIT;
+    } else if (r % 64 < 6) {
+        release_held(side, held);
     }
-    if (got < end->count)
-        fprintf(stderr, "after %llu messages: %s, type %d, path %d: %s\n", (unsigned long long)got,
-                sill_status_name(rc), m.type, m.path, sill_last_error()->message);
-    sill_release(&held);
-    sill_release(&m);
-    return rc != 0 ? rc : got == end->count ? 0 : SILL_OS;
 }
 
-/* Both ways at once; then waits until the other side has all of it. */
-static int exchange(struct end *end)
+static uint64_t have(const struct side *side)
 {
-    struct support_thread *sender = support_thread(send_all, end);
-    int received = receive_all(end);
-    int sent = support_join(sender);
-    return received != 0 ? received : sent;
+    return side->in.next[STREAM_PLAIN] + side->in.next[STREAM_URGENT];
 }
 
-static int play_server(int argc, char **argv)
+static void tell_rate(const struct side *side)
 {
-    if (argc < 1)
+    uint64_t got = have(side);
+    if (side->since == 0 || got % TOLD_EVERY != 0)
+        return;
+    int64_t ms = support_now_ms() - side->since;
+    fprintf(stderr, "%llu messages each way, %llu per second\n", (unsigned long long)got,
+            (unsigned long long)(got * 1000 / (uint64_t)(ms > 0 ? ms : 1)));
+}
+
+static int play_client(int argc, char **argv)
+{
+    const sill_policy policy = stream_policy();
+    struct side side = {.count = messages(), .every = one_of(), .seed = 4, .random = 6};
+    sill_port_options options = SILL_PORT_OPTIONS_INIT;
+    options.policy = &policy;
+    int rc = argc < 1 ? SILL_INVALID : sill_connect(&side.port, argv[0], &options);
+    if (rc != 0)
         return 2;
-    struct end end = {.count = messages()};
+    struct support_thread *thread = support_thread(send_all, &side);
     sill_message m = SILL_MESSAGE_INIT;
-    support_ok(sill_listen(&end.server, argv[0], NULL));
-    support_say("ready");
-    support_ok(sill_server_receive(end.server, &m, SUPPORT_PATIENCE_MS));
-    support_ok(sill_accept(end.server, &m, NULL, NULL, 0, &end.port));
-    int rc = exchange(&end);
-    support_say("%s", sill_status_name(rc));
-    support_linger(); /* the client says when it has everything */
-    sill_server_close(end.server);
+    while (rc == 0 && side.in.wrong == NULL && have(&side) < side.count) {
+        rc = sill_receive(side.port, &m, SUPPORT_PATIENCE_MS);
+        if (rc == 0)
+            take(&side, &m);
+    }
+    sill_release(&m);
+    int sent = support_join(thread);
+    for (unsigned i = 0; i < HELD; i++)
+        release_held(&side, &side.held[i]);
+    sill_port_close(side.port);
+    support_say("%s, %s: %s", sill_status_name(rc), sill_status_name(sent),
+                side.in.wrong != NULL ? side.in.wrong : "all came");
     return 0;
+}
+
+/* Until the client has closed. */
+static int receive_all(sill_server *server, struct side *side)
+{
+    sill_message m = SILL_MESSAGE_INIT;
+    int rc;
+    while ((rc = sill_server_receive(server, &m, SUPPORT_PATIENCE_MS)) == 0 && m.type >= 0) {
+        take(side, &m);
+        tell_rate(side);
+        if (side->in.wrong != NULL)
+            break;
+    }
+    rc = rc == 0 ? m.type : rc;
+    sill_release(&m);
+    return rc;
 }
 
 static void both_ways(void **state)
 {
     (void)state;
+    const sill_policy policy = stream_policy();
+    struct side side = {.count = messages(), .every = one_of(), .seed = 1, .random = 2};
     char name[SUPPORT_NAME_SIZE];
+    sill_server *server = NULL;
+    sill_message m = SILL_MESSAGE_INIT;
+    sill_port_options options = SILL_PORT_OPTIONS_INIT;
+    options.policy = &policy;
     support_name(name, "long");
-    const char *const arguments[] = {name, NULL};
-    struct support_process *server = support_start("server", arguments, NULL);
-    support_expect(server, "ready");
-    struct end end = {.count = messages()};
-    support_ok(sill_connect(&end.port, name, NULL));
-    support_ok(exchange(&end));
-    support_expect(server, "SILL_OK");
-    sill_port_statistics s = {.struct_size = sizeof s};
-    support_ok(sill_port_get_statistics(end.port, &s));
-    assert_int_equal(0, s.unreleased);
-    for (int path = SILL_PATH_CHANNEL; path < SILL_PATH_COUNT; path++)
-        assert_in_range(s.received[path].messages, 1, end.count);
-    sill_port_close(end.port);
-    support_finish(server);
+    support_ok(sill_listen(&server, name, &options));
+    const char *arguments[] = {name, NULL};
+    struct support_process *client = support_start("client", arguments, NULL);
+    support_ok(sill_server_receive(server, &m, SUPPORT_PATIENCE_MS));
+    support_ok(sill_accept(server, &m, NULL, NULL, 0, &side.port));
+    side.since = getenv("SILL_LONG") != NULL ? support_now_ms() : 0;
+    struct support_thread *thread = support_thread(send_all, &side);
+    int last = receive_all(server, &side);
+    int sent = support_join(thread);
+    if (side.in.wrong != NULL)
+        fail_msg("after %llu and %llu: %s", (unsigned long long)side.in.next[0],
+                 (unsigned long long)side.in.next[1], side.in.wrong);
+    support_expect(client, "SILL_OK, SILL_OK: all came");
+    assert_int_equal(0, sent);
+    assert_int_equal(SILL_CLOSED, last);
+    assert_true(have(&side) == side.count);
+    assert_true(side.paths == 15 << SILL_PATH_CHANNEL); /* each was taken */
+    for (unsigned i = 0; i < HELD; i++)
+        release_held(&side, &side.held[i]);
+    assert_null(side.in.wrong);
+    assert_int_equal(0, support_finish(client));
+    sill_server_close(server);
 }
 
 static const struct CMUnitTest tests[] = {SUPPORT_TEST(both_ways)};
-
-static const struct support_role roles[] = {{"server", play_server}};
-
+static const struct support_role roles[] = {{"client", play_client}};
 SUPPORT_MAIN(tests, roles)
