@@ -79,7 +79,7 @@ struct sill__received {
     bool retracted; /* its caller has given up */
     sill_handle handles[SILL_HANDLES_MAX];
     unsigned handle_count;
-    unsigned char bytes[]; /* private bytes of a small message */
+    _Alignas(8) unsigned char bytes[]; /* private bytes of a small message */
 };
 
 /* Received messages in a row. */
