@@ -70,7 +70,8 @@ struct sill__channel_ops {
     /* NOT_FOUND when nobody listens; waits for room in the queue until the deadline. */
     int (*connect)(sill__conn **out, const struct sill__place *place, int64_t deadline);
 
-    /* Sends a beginning of parts[0..count), at least one byte or AGAIN; *sent says how much.
+    /* Sends a beginning of parts[0..count), at least one byte or AGAIN; *sent says how much. Behind
+     * an AGAIN the wait set reports WRITABLE, whoever else has sent meanwhile.
      * `handles` travel with the first byte (a backend whose handles travel as values, by
      * export_handle, ignores them). Peer gone: DIED. Never SIGPIPE. */
     int (*send)(sill__conn *conn, const struct sill__bytes *parts, unsigned count,

@@ -352,7 +352,7 @@ void sill__overlapped_prepare(struct sill__overlapped *op)
 {
     struct sill__watched *owner = op->owner;
     sill__lock(&owner->completions->lock);
-    clear(owner, op->event);
+    /* An event that was marked stays: somebody may sleep until it is reported. */
     op->os = (OVERLAPPED){.Internal = PENDING};
     op->os.hEvent = owner->wait != NULL ? owner->wait->bell : NULL;
     op->outstanding = true;

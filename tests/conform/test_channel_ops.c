@@ -231,50 +231,90 @@ static void parts_are_gathered(void **state)
     pair_close(&pair);
 }
 
-/* Fills the channel until it says AGAIN, then lets go of both ends in turn. */
-static void full_channel_says_again(void **state)
+enum { BLOCK = 100003, FILL_LIMIT = 64 << 20 };
+
+static unsigned char pattern(size_t at)
 {
-    enum { BLOCK = 100003, LIMIT = 64 << 20 };
-    struct pair pair;
+    return (unsigned char)(at * 31 >> 3);
+}
+
+/* The client sends until the channel says AGAIN; how much. */
+static size_t fill(struct pair *pair)
+{
     unsigned char *block = malloc(BLOCK);
-    size_t filled = 0, taken = 0;
+    size_t filled = 0;
     int status = SILL_OK;
-    pair_open(&pair, *state);
     assert_non_null(block);
-    while (filled < LIMIT) {
+    while (filled < FILL_LIMIT) {
         size_t sent = 0;
         for (size_t i = 0; i < BLOCK; i++)
-            block[i] = (unsigned char)((filled + i) * 31 >> 3);
+            block[i] = pattern(filled + i);
         struct sill__bytes part = {block, BLOCK};
-        status = pair.ops->send(pair.client, &part, 1, NULL, 0, &sent);
+        status = pair->ops->send(pair->client, &part, 1, NULL, 0, &sent);
         if (status != SILL_OK)
             break;
         assert_true(sent > 0 && sent <= BLOCK);
         filled += sent;
     }
+    free(block);
     support_status(SILL_AGAIN, status);
     assert_true(filled > 0);
-    while (taken < filled) {
+    return filled;
+}
+
+/* And the server takes it all, without asking the wait set. */
+static void drain(struct pair *pair, size_t filled)
+{
+    static unsigned char buffer[BLOCK];
+    int64_t deadline = sill__deadline(SUPPORT_PATIENCE_MS);
+    for (size_t taken = 0; taken < filled;) {
         size_t got = 0;
-        status = pair.ops->recv(pair.server, block, BLOCK, &got);
-        if (status == SILL_AGAIN) {
-            assert_int_not_equal(wait_for_key(&pair, &pair.server, SUPPORT_PATIENCE_MS), 0);
+        int status = pair->ops->recv(pair->server, buffer, sizeof buffer, &got);
+        assert_true(sill__now_ns() < deadline);
+        if (status == SILL_AGAIN)
             continue;
-        }
         support_ok(status);
         for (size_t i = 0; i < got; i++)
-            if (block[i] != (unsigned char)((taken + i) * 31 >> 3))
+            if (buffer[i] != pattern(taken + i))
                 fail_msg("byte %zu is wrong", taken + i);
         taken += got;
     }
-    /* There is room again, and it is told. */
+}
+
+static void wait_writable(struct pair *pair)
+{
     unsigned events = 0;
     while ((events & SILL__WRITABLE) == 0) {
-        events = wait_for_key(&pair, &pair.client, SUPPORT_PATIENCE_MS);
+        events = wait_for_key(pair, &pair->client, SUPPORT_PATIENCE_MS);
         assert_int_not_equal(events, 0);
     }
+}
+
+static void full_channel_says_again(void **state)
+{
+    struct pair pair;
+    pair_open(&pair, *state);
+    drain(&pair, fill(&pair));
+    wait_writable(&pair); /* there is room again, and it is told */
     send_all(&pair, true, "x", 1);
-    free(block);
+    pair_close(&pair);
+}
+
+/* Whoever waits for room is told of it, though another thread has sent before the wait set was
+ * asked. */
+static void room_is_told_behind_a_send(void **state)
+{
+    struct pair pair;
+    struct sill__bytes part = {"x", 1};
+    size_t sent = 0;
+    int status;
+    int64_t deadline = sill__deadline(SUPPORT_PATIENCE_MS);
+    pair_open(&pair, *state);
+    drain(&pair, fill(&pair));
+    while ((status = pair.ops->send(pair.client, &part, 1, NULL, 0, &sent)) == SILL_AGAIN)
+        assert_true(sill__now_ns() < deadline);
+    support_ok(status);
+    wait_writable(&pair);
     pair_close(&pair);
 }
 
@@ -541,6 +581,7 @@ int main(int argc, char **argv)
         TEST(bytes_go_both_ways),
         TEST(parts_are_gathered),
         TEST(full_channel_says_again),
+        TEST(room_is_told_behind_a_send),
         TEST(handles_are_passed),
         TEST(missing_handle_is_a_breach),
         TEST(unclaimed_handles_are_closed),
