@@ -19,12 +19,14 @@ enum sill_object_state {
 
 typedef struct sill_object {
     size_t struct_size;
-    const char *type;    /* "server" or "region" */
-    const char *kind; /* servers: the channel's, "unix" or "pipe"; regions: sill_region_kind_name */
+    const char *type; /* "server", "region", "queue" or "pipe" */
+    const char *kind; /* servers: the channel's, "unix" or "pipe"; regions: sill_region_kind_name;
+                         queues: sill_channel_kind_name; pipes: "fifo", or "fifo-peer" for the one
+                         who opened it */
     const char *name;
     int state;           /* enum sill_object_state */
     uint32_t pid;        /* who created it */
-    uint64_t size;       /* regions: bytes; servers: 0 */
+    uint64_t size;       /* regions, queues: bytes; others: 0 */
     int64_t created;     /* seconds since 1970-01-01 UTC */
 } sill_object;
 

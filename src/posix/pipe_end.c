@@ -1,0 +1,444 @@
+/* pipe_end.c (POSIX) - ends of byte streams: anonymous pipes and FIFOs. See ../pipe_ends.h.
+ *
+ * A named pipe is two FIFOs beside the creator's record:
+ *
+ *   fifo.RECORD  the bytes
+ *   here.RECORD  the creator reads; the other process has it open for writing for as long as it has
+ *                the pipe, and writes a byte once it has both. So anything that comes of it, a byte
+ *                or the end, says that the pipe was opened.
+ *
+ * Who opens the pipe removes both names: a stream is used once. Until then a creator that writes
+ * holds a reading end of its own, without which a writing one cannot be had, and says AGAIN.
+ *
+ * A FIFO that nobody has opened yet and one that was left read alike; poll tells them apart. A
+ * forked child of the peer may hold its end open after the peer's death, so the peer's process is
+ * watched too, by a pidfd: when it has ended and nothing more is there, that is the end.
+ *
+ * SIGPIPE: a write may raise it in this thread. It is blocked meanwhile, and taken away if it came
+ * by this write, so that neither the user's handler nor his mask sees anything of it.
+ */
+#include "../pipe_ends.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../channel_ops.h"
+#include "../clock.h"
+#include "../memory.h"
+#include "../status.h"
+
+struct sill__end {
+    int fd;
+    bool writer;
+    bool creator;
+    bool waits; /* creator: the other end has not been opened yet */
+    int hold;   /* a creator's that writes, until then: a reading end; else -1 */
+    int here;   /* -1: an anonymous one */
+    int death;  /* pidfd of the peer, or -1 */
+    int cancel;
+    int directory; /* creator: to remove the names */
+    char file[100];
+};
+
+/* ---- files ---- */
+
+static void fifo_name(const char *file, const char *what, char out[120])
+{
+    snprintf(out, 120, "%s.%s", what, file);
+}
+
+static int fifo_open(int directory, const char *file, const char *what, int flags, int *out)
+{
+    char name[120];
+    struct stat st;
+    fifo_name(file, what, name);
+    int fd;
+    do
+        fd = openat(directory, name, flags | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0 && (errno == ENOENT || errno == ENXIO))
+        return sill__fail_os_as(SILL_NOT_FOUND, "openat", errno,
+                                "The pipe's creator has ended, or somebody else has opened it");
+    if (fd < 0)
+        return sill__fail_os("openat", errno, "%s cannot be opened", name);
+    if (fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode) || st.st_uid != geteuid() ||
+        (st.st_mode & 022) != 0) {
+        close(fd);
+        return sill__fail(SILL_DENIED, "%s is not a FIFO of this user's alone.", name);
+    }
+    *out = fd;
+    return SILL_OK;
+}
+
+static void fifo_remove(int directory, const char *file, const char *what)
+{
+    char name[120];
+    fifo_name(file, what, name);
+    unlinkat(directory, name, 0);
+}
+
+static void remove_both(int directory, const char *file)
+{
+    fifo_remove(directory, file, "here");
+    fifo_remove(directory, file, "fifo");
+}
+
+static int fifo_make(int directory, const char *file, const char *what)
+{
+    char name[120];
+    fifo_name(file, what, name);
+    unlinkat(directory, name, 0); /* the record is ours, so it is nobody's */
+    if (mkfifoat(directory, name, 0600) != 0)
+        return sill__fail_os("mkfifoat", errno, "%s cannot be made", name);
+    return SILL_OK;
+}
+
+static int open_directory(const struct sill__pipe_place *place, int *out)
+{
+    int fd = open(place->directory, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return sill__fail_os("open", errno, "The directory %s cannot be opened", place->directory);
+    *out = fd;
+    return SILL_OK;
+}
+
+/* ---- making ---- */
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static void destroy(sill__end *end)
+{
+    close_fd(end->fd);
+    close_fd(end->hold);
+    close_fd(end->here);
+    close_fd(end->death);
+    close_fd(end->cancel);
+    close_fd(end->directory);
+    sill__free(end);
+}
+
+static int blank(sill__end **out, bool writer, const char *file)
+{
+    sill__end *end = sill__alloc_zeroed(sizeof *end);
+    if (end == NULL)
+        return sill__fail(SILL_NO_MEMORY, "There is no memory for a pipe.");
+    end->writer = writer;
+    end->fd = end->hold = end->here = end->death = end->directory = -1;
+    snprintf(end->file, sizeof end->file, "%s", file);
+    end->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (end->cancel < 0) {
+        int status = sill__fail_os("eventfd", errno, "A pipe's descriptor cannot be made");
+        destroy(end);
+        return status;
+    }
+    *out = end;
+    return SILL_OK;
+}
+
+int sill__end_object(char object[64], bool writer)
+{
+    snprintf(object, 64, "%c", writer ? 'w' : 'r');
+    return SILL_OK;
+}
+
+int sill__end_make(sill__end **out, const struct sill__pipe_place *place, bool writer)
+{
+    sill__end *end;
+    int status = blank(&end, writer, place->file);
+    if (status != SILL_OK)
+        return status;
+    end->creator = end->waits = true;
+    status = open_directory(place, &end->directory);
+    if (status != SILL_OK) {
+        destroy(end);
+        return status;
+    }
+    status = fifo_make(end->directory, end->file, "fifo");
+    if (status == SILL_OK)
+        status =
+            fifo_open(end->directory, end->file, "fifo", O_RDONLY, writer ? &end->hold : &end->fd);
+    if (status == SILL_OK && writer)
+        status = fifo_open(end->directory, end->file, "fifo", O_WRONLY, &end->fd);
+    if (status == SILL_OK)
+        status = fifo_make(end->directory, end->file, "here");
+    if (status == SILL_OK)
+        status = fifo_open(end->directory, end->file, "here", O_RDONLY, &end->here);
+    if (status != SILL_OK) {
+        remove_both(end->directory, end->file);
+        destroy(end);
+        return status;
+    }
+    *out = end;
+    return SILL_OK;
+}
+
+/* If only the first of the two can be had, the creator sees a peer that came and went. */
+int sill__end_open(sill__end **out, const struct sill__pipe_place *place, bool writer)
+{
+    sill__end *end;
+    int directory = -1;
+    const char word = 'o';
+    int status = blank(&end, writer, place->file);
+    if (status == SILL_OK) {
+        status = open_directory(place, &directory);
+        /* Also for reading, so that there is no SIGPIPE if the creator has gone. */
+        if (status == SILL_OK)
+            status = fifo_open(directory, end->file, "here", O_RDWR, &end->here);
+        if (status == SILL_OK)
+            status =
+                fifo_open(directory, end->file, "fifo", writer ? O_WRONLY : O_RDONLY, &end->fd);
+        if (status == SILL_OK) {
+            remove_both(directory, end->file);
+            ssize_t done;
+            do
+                done = write(end->here, &word, 1);
+            while (done < 0 && errno == EINTR);
+        }
+        close_fd(directory);
+        if (status != SILL_OK)
+            destroy(end);
+    }
+    if (status == SILL_OK)
+        *out = end;
+    return status;
+}
+
+static int set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0)
+        return SILL_OK;
+    return sill__fail_os("fcntl", errno, "A pipe cannot be set up");
+}
+
+int sill__pipe_plain(sill_handle *reader, sill_handle *writer)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return sill__fail_os("pipe2", errno, "A pipe cannot be made");
+    *reader = fds[0];
+    *writer = fds[1];
+    return SILL_OK;
+}
+
+int sill__end_anonymous(sill__end **out, bool writer, sill_handle *other)
+{
+    sill__end *end;
+    int fds[2];
+    int status = blank(&end, writer, "");
+    if (status != SILL_OK)
+        return status;
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        status = sill__fail_os("pipe2", errno, "A pipe cannot be made");
+        destroy(end);
+        return status;
+    }
+    end->fd = fds[writer ? 1 : 0];
+    status = set_nonblocking(end->fd);
+    if (status != SILL_OK) {
+        close(fds[writer ? 0 : 1]);
+        destroy(end);
+        return status;
+    }
+    *other = fds[writer ? 0 : 1];
+    *out = end;
+    return SILL_OK;
+}
+
+int sill__end_remove(const struct sill__pipe_place *place)
+{
+    int directory = -1;
+    int status = open_directory(place, &directory);
+    if (status != SILL_OK)
+        return status;
+    remove_both(directory, place->file);
+    close(directory);
+    return SILL_OK;
+}
+
+/* ---- bytes ---- */
+
+static int poll_eintr(struct pollfd *fds, nfds_t count, int64_t deadline)
+{
+    for (;;) {
+        int ready = poll(fds, count, sill__timeout(deadline));
+        if (ready >= 0 || errno != EINTR)
+            return ready;
+    }
+}
+
+/* What poll says of a descriptor now. */
+static short look(int fd, short events)
+{
+    struct pollfd one = {fd, events, 0};
+    return fd >= 0 && poll_eintr(&one, 1, 0) > 0 ? one.revents : 0;
+}
+
+/* Whether the other end has been opened; notes it. */
+static void look_for_peer(sill__end *end)
+{
+    if (!end->waits || look(end->here, POLLIN) == 0)
+        return;
+    end->waits = false;
+    close_fd(end->hold);
+    end->hold = -1;
+}
+
+/* The peer's process has ended, or it went before it had opened both FIFOs. */
+static bool peer_gone(sill__end *end)
+{
+    if (look(end->death, POLLIN) != 0)
+        return true;
+    if (!end->creator || end->waits)
+        return false;
+    short here = look(end->here, POLLIN);
+    return (here & POLLHUP) != 0 && (here & POLLIN) == 0;
+}
+
+static ssize_t read_eintr(int fd, void *buffer, size_t capacity)
+{
+    ssize_t done;
+    do
+        done = read(fd, buffer, capacity);
+    while (done < 0 && errno == EINTR);
+    return done;
+}
+
+int sill__end_read(sill__end *end, void *buffer, size_t capacity, size_t *got)
+{
+    look_for_peer(end);
+    ssize_t done = read_eintr(end->fd, buffer, capacity);
+    bool gone = done <= 0 && peer_gone(end);
+    if (gone) /* what it wrote before is read */
+        done = read_eintr(end->fd, buffer, capacity);
+    if (done > 0) {
+        *got = (size_t)done;
+        return SILL_OK;
+    }
+    if (done < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        return sill__fail_os("read", errno, "Reading from the pipe failed");
+    if (gone)
+        return SILL_CLOSED;
+    if (done < 0)
+        return SILL_AGAIN;
+    return end->here < 0 || (look(end->fd, POLLIN) & POLLHUP) != 0 ? SILL_CLOSED : SILL_AGAIN;
+}
+
+/* write() without SIGPIPE. */
+static ssize_t quiet_write(int fd, const void *data, size_t size)
+{
+    sigset_t pipe_only, pending, before;
+    const struct timespec none = {0, 0};
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    sigemptyset(&pending);
+    sigpending(&pending);
+    bool was_pending = sigismember(&pending, SIGPIPE) == 1;
+    ssize_t done;
+    do
+        done = write(fd, data, size);
+    while (done < 0 && errno == EINTR);
+    int code = errno;
+    if (done < 0 && code == EPIPE && !was_pending)
+        while (sigtimedwait(&pipe_only, NULL, &none) < 0 && errno == EINTR)
+            ;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = code;
+    return done;
+}
+
+int sill__end_write(sill__end *end, const void *data, size_t size, size_t *put)
+{
+    look_for_peer(end);
+    if (end->waits)
+        return SILL_AGAIN;
+    ssize_t done = quiet_write(end->fd, data, size);
+    if (done >= 0) {
+        *put = (size_t)done;
+        return SILL_OK;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return peer_gone(end) ? SILL_CLOSED : SILL_AGAIN;
+    if (errno == EPIPE)
+        return SILL_CLOSED;
+    return sill__fail_os("write", errno, "Writing to the pipe failed");
+}
+
+/* ---- waiting ---- */
+
+int sill__end_wait(sill__end *end, int64_t deadline)
+{
+    uint64_t count;
+    bool idle = end->waits && end->writer; /* its own reading end makes it writable for ever */
+    struct pollfd fds[4] = {{idle ? -1 : end->fd, end->writer ? POLLOUT : POLLIN, 0},
+                            {end->cancel, POLLIN, 0},
+                            {end->waits ? end->here : -1, POLLIN, 0},
+                            {end->death, POLLIN, 0}};
+    int ready = poll_eintr(fds, 4, deadline);
+    if (ready < 0)
+        return sill__fail_os("poll", errno, "The pipe cannot be waited for");
+    if (ready == 0)
+        return SILL_TIMEOUT;
+    if (fds[1].revents != 0)
+        while (read(end->cancel, &count, sizeof count) < 0 && errno == EINTR)
+            ;
+    look_for_peer(end);
+    return SILL_OK;
+}
+
+bool sill__end_wants_peer(const sill__end *end)
+{
+    return end->creator && !end->waits;
+}
+
+void sill__end_set_peer(sill__end *end, const struct sill__process *peer)
+{
+    int death = (int)syscall(SYS_pidfd_open, (pid_t)peer->pid, 0);
+    /* Asked behind it: the pid may be a later process's, and then that one has ended already. */
+    if (death >= 0 && sill__process_alive(peer) == 0) {
+        close(death);
+        death = eventfd(1, EFD_CLOEXEC); /* ready for ever */
+    }
+    end->death = death;
+}
+
+void sill__end_wake(sill__end *end)
+{
+    const uint64_t one = 1;
+    int code = errno; /* a signal handler must leave it as it was */
+    while (write(end->cancel, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    errno = code;
+}
+
+int sill__end_pollable(sill__end *end, sill_handle *out)
+{
+    *out = end->fd;
+    return SILL_OK;
+}
+
+void sill__end_unname(sill__end *end)
+{
+    if (end->creator && end->waits)
+        remove_both(end->directory, end->file);
+}
+
+void sill__end_close(sill__end *end)
+{
+    destroy(end);
+}
