@@ -224,6 +224,7 @@ static int fetch_one(sill_queue *queue, int64_t deadline)
             return sill__fail(SILL_PROTOCOL,
                               "A large message came with other bytes than announced.");
         queue->fetched_size += size;
+        SILL__STEP(queue_fetched);
         return SILL_OK;
     }
     if (size != 1 || queue->fetched[queue->fetched_size] != TAKE)

@@ -46,6 +46,7 @@
     X(queue_put)         /* a message lies in it, nobody was told */                               \
     X(queue_taken)       /* likewise, one was taken */                                             \
     X(queue_round)       /* a piece of a large message is sent */                                  \
+    X(queue_fetched)     /* a piece of one has come */                                             \
     X(queue_removed)     /* the object is gone, its owner record is not */                         \
     X(pipe_claimed)      /* a pipe's name is ours, there is no object */                           \
     X(pipe_made)         /* the object exists */                                                   \
