@@ -5,8 +5,8 @@
 
 enum { MANY = 1000000 };
 
-/* NAME r|w [bytes]: opens that end. A writer writes so many bytes (0 waits for the word to close), a
- * reader reads to the end and says how many came. */
+/* NAME r|w [bytes]: opens that end. A writer writes so many bytes (0 waits for the word to close),
+ * a reader reads to the end and says how many came. */
 static int run_peer(int argc, char **argv)
 {
     static unsigned char bytes[MANY];
@@ -54,17 +54,6 @@ static int run_creator(int argc, char **argv)
     sill_pipe_close(pipe);
     support_say("closed");
     support_linger();
-    return 0;
-}
-
-/* Copies its input to its output, in capitals. */
-static int run_upper(int argc, char **argv)
-{
-    int c;
-    (void)argc;
-    (void)argv;
-    while ((c = getchar()) != EOF)
-        putchar(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     return 0;
 }
 
@@ -277,43 +266,11 @@ static void cancel_ends_waits(void **state)
     sill_pipe_close(pipe);
 }
 
-/* ---- children ---- */
-
-static void child_between_two_pipes(void **state)
-{
-    const char *const arguments[] = {support_self(), "--role", "upper", NULL};
-    sill_child_options options = SILL_CHILD_OPTIONS_INIT;
-    sill_child *child;
-    char text[32];
-    size_t size, total = 0;
-    int code = 99, status;
-    (void)state;
-    options.in.how = options.out.how = SILL_CHILD_PIPE;
-    support_ok(sill_child_start(&child, arguments, &options));
-    assert_true(sill_child_pid(child) > 0);
-    support_status(SILL_AGAIN, sill_child_wait(child, &code, 0));
-    support_status(SILL_TIMEOUT, sill_child_wait(child, &code, 5));
-    support_ok(sill_pipe_write(options.in.pipe, "good day", 8, NULL, SUPPORT_PATIENCE_MS));
-    sill_pipe_close(options.in.pipe);
-    while ((status = sill_pipe_read(options.out.pipe, text + total, sizeof text - total, &size,
-                                    SUPPORT_PATIENCE_MS)) == SILL_OK)
-        total += size;
-    support_status(SILL_CLOSED, status);
-    assert_int_equal(total, 8);
-    assert_memory_equal(text, "GOOD DAY", 8);
-    support_ok(sill_child_wait(child, &code, SUPPORT_PATIENCE_MS));
-    assert_int_equal(code, 0);
-    support_ok(sill_child_wait(child, &code, 0)); /* once more */
-    sill_pipe_close(options.out.pipe);
-    sill_child_close(child);
-}
-
 static const struct CMUnitTest tests[] = {
-    SUPPORT_TEST(creator_reads),         SUPPORT_TEST(creator_writes),
-    SUPPORT_TEST(readers_end_is_told),   SUPPORT_TEST(writers_death_is_told),
-    SUPPORT_TEST(creators_end_is_told),  SUPPORT_TEST(names_and_ends),
-    SUPPORT_TEST(cancel_ends_waits),     SUPPORT_TEST(child_between_two_pipes),
+    SUPPORT_TEST(creator_reads),        SUPPORT_TEST(creator_writes),
+    SUPPORT_TEST(readers_end_is_told),  SUPPORT_TEST(writers_death_is_told),
+    SUPPORT_TEST(creators_end_is_told), SUPPORT_TEST(names_and_ends),
+    SUPPORT_TEST(cancel_ends_waits),
 };
-static const struct support_role roles[] = {
-    {"peer", run_peer}, {"creator", run_creator}, {"upper", run_upper}};
+static const struct support_role roles[] = {{"peer", run_peer}, {"creator", run_creator}};
 SUPPORT_MAIN(tests, roles)
