@@ -318,7 +318,8 @@ static int create(sill__mail **out, const struct sill__queue_place *place, size_
         message_max = usual.message_max;
     int status = parse_key(place->object, &key);
     if (status == SILL_OK && message_max > SIZE_28)
-        status = sill__fail(SILL_LIMIT, "Messages of %zu bytes are too large.", message_max);
+        status = sill__fail(
+            SILL_LIMIT, "Messages of %zu bytes are more than a System V queue takes.", message_max);
     if (status == SILL_OK)
         status = make_set(place, key, message_max, &set);
     if (status != SILL_OK)
