@@ -174,10 +174,13 @@ int sill__rounds_begin(sill_queue *queue, size_t size)
     if (told.name[sizeof told.name - 1] != '\0')
         return sill__fail(SILL_PROTOCOL, "The announcement of a large message is damaged.");
     channel_options(queue, &options);
-    if (sill_channel_connect(&queue->fetching, told.name, &options, CONNECT_MS) != SILL_OK) {
+    int status = sill_channel_connect(&queue->fetching, told.name, &options, CONNECT_MS);
+    if (status == SILL_NOT_FOUND || status == SILL_INVALID) {
         sill__error_restore(&before);
-        return SILL_AGAIN; /* its sender has given up, or ended */
+        return SILL_AGAIN; /* its sender has given up, or ended; or what it said is no name */
     }
+    if (status != SILL_OK)
+        return status;
     if (told.size > queue->receive_max || told.size > SIZE_MAX - ROUND)
         return refuse(queue, told.size);
     queue->fetch_size = (size_t)told.size;

@@ -87,7 +87,8 @@ SILL_API int sill_queue_send(sill_queue *queue, const void *data, size_t size, u
  * 0. TOO_BIG: it is larger than `capacity`; *size says how large; it stays for the next call on
  * this object. TIMEOUT, or AGAIN for timeout_ms 0. CLOSED, DIED: see above. PROTOCOL: what was
  * taken is no message of sill's, or too large a one in rounds; it is gone, and the queue is still
- * good. CANCELED; INVALID; NO_MEMORY; OS. */
+ * good. NO_MEMORY, LIMIT: a message in rounds could not be fetched, and is gone; its sender is told
+ * DIED, or waits until his deadline. CANCELED; INVALID; OS. */
 SILL_API int sill_queue_receive(sill_queue *queue, void *buffer, size_t capacity, size_t *size,
                                 unsigned *priority, int timeout_ms);
 
