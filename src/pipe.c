@@ -21,6 +21,7 @@
 
 #define DIRECTORY_SIZE 1024
 #define DYING_NS       INT64_C(2000000000) /* how long a process may be about to end */
+#define ARRIVAL_NS     INT64_C(1000000000)
 #define FIRST_PAUSE_NS INT64_C(200000)
 #define MOST_PAUSE_NS  INT64_C(20000000)
 
@@ -332,6 +333,19 @@ int sill_pipe_read(sill_pipe *pipe, void *buffer, size_t capacity, size_t *size,
     return status == SILL_CLOSED ? end_pipe(pipe) : status;
 }
 
+/* Everything is written. That our death cannot take it back is waited for too, for a while. */
+static void await_arrival(sill_pipe *pipe, int64_t deadline, unsigned seen)
+{
+    int status = SILL_OK;
+    if (!sill__end_under_way(pipe->end))
+        return;
+    deadline = sill__earlier(deadline, sill__now_ns() + ARRIVAL_NS);
+    while (status == SILL_OK && sill__end_under_way(pipe->end))
+        status = await(pipe, deadline, seen);
+    if (status == SILL_CANCELED)
+        atomic_store(&pipe->told, seen); /* the next call is canceled */
+}
+
 int sill_pipe_write(sill_pipe *pipe, const void *data, size_t size, size_t *written, int timeout_ms)
 {
     int64_t deadline = sill__deadline(timeout_ms);
@@ -359,6 +373,7 @@ int sill_pipe_write(sill_pipe *pipe, const void *data, size_t size, size_t *writ
         if (status != SILL_OK)
             return status == SILL_TIMEOUT && timeout_ms == 0 ? SILL_AGAIN : status;
     }
+    await_arrival(pipe, deadline, seen);
     return SILL_OK;
 }
 

@@ -41,7 +41,9 @@ int sill__end_remove(const struct sill__pipe_place *place);
 int sill__end_read(sill__end *end, void *buffer, size_t capacity, size_t *got);
 /* A beginning of it, at least one byte; AGAIN; CLOSED: there is no reader any more. */
 int sill__end_write(sill__end *end, const void *data, size_t size, size_t *put);
-/* 0: it may go on, or sill__end_wake was called, also before. TIMEOUT. */
+/* Whether bytes that were written would be lost if this process ended now. */
+bool sill__end_under_way(sill__end *end);
+/* 0: it may go on, nothing is under way any more, or sill__end_wake was called, also before. TIMEOUT. */
 int sill__end_wait(sill__end *end, int64_t deadline);
 /* Creator: once the other end was opened, tells the process that did, from its record. From then on
  * its death ends the stream whoever else has that end. */

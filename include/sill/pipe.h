@@ -62,6 +62,8 @@ SILL_API int sill_pipe_read(sill_pipe *pipe, void *buffer, size_t capacity, size
 
 /* Writes all of `size` bytes. *written (may be NULL) is set to how many are with the system, after
  * a failure too; those will be read before the end.
+ * (On Windows the system takes the last of them when the reader makes room; a write that succeeds
+ * waits up to 1 second for that.)
  * 0. TIMEOUT, or AGAIN for timeout_ms 0. CLOSED, DIED: the reader is gone, as above. CANCELED;
  * INVALID; NO_MEMORY; OS. */
 SILL_API int sill_pipe_write(sill_pipe *pipe, const void *data, size_t size, size_t *written,

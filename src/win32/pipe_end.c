@@ -225,6 +225,11 @@ int sill__end_write(sill__end *end, const void *data, size_t size, size_t *put)
     return status == SILL_DIED ? SILL_CLOSED : status;
 }
 
+bool sill__end_under_way(sill__end *end)
+{
+    return end->conn != NULL && sill__pipe_ops.under_way(end->conn);
+}
+
 /* ---- waiting ---- */
 
 int sill__end_wait(sill__end *end, int64_t deadline)
