@@ -52,18 +52,29 @@ static int read_options(const sill_queue_options *options, sill_queue_options *o
     return SILL_OK;
 }
 
-static int find_place(struct sill__queue_place *place, char directory[DIRECTORY_SIZE],
-                      const char *name, const char *wanted, const struct sill__queue_ops *ops)
+/* What is to be made or opened. */
+struct request {
+    sill_queue_options options;
+    const struct sill__queue_ops *ops;
+    char directory[DIRECTORY_SIZE];
+    struct sill__queue_place place;
+};
+
+static int read_request(struct request *request, sill_queue **queue, const char *name,
+                        const sill_queue_options *options)
 {
-    memset(place, 0, sizeof *place);
-    int status = sill__name_check(name);
+    if (queue == NULL || name == NULL)
+        return sill__fail(SILL_INVALID, "There is no place for the queue, or no name.");
+    int status = read_options(options, &request->options, &request->ops);
     if (status == SILL_OK)
-        status = sill__runtime_directory(wanted, directory, DIRECTORY_SIZE);
+        status = sill__name_check(name);
+    if (status == SILL_OK)
+        status = sill__runtime_directory(request->options.directory, request->directory,
+                                         sizeof request->directory);
     if (status != SILL_OK)
         return status;
-    place->name = name;
-    place->directory = directory;
-    sill__owner_file_name(ops->owner, name, place->file);
+    request->place = (struct sill__queue_place){.name = name, .directory = request->directory};
+    sill__owner_file_name(request->ops->owner, name, request->place.file);
     return SILL_OK;
 }
 
@@ -81,21 +92,20 @@ int sill__queue_remove_object(void *arg, const struct sill__owner_info *info)
 }
 
 /* Everything of a queue but its object. */
-static int queue_blank(sill_queue **out, const struct sill__queue_ops *ops, const char *directory,
-                       const sill_queue_options *options)
+static int queue_blank(sill_queue **out, const struct request *request)
 {
     sill_queue *queue = sill__alloc_zeroed(sizeof *queue);
     if (queue != NULL)
-        queue->directory = sill__strdup(directory);
+        queue->directory = sill__strdup(request->directory);
     if (queue == NULL || queue->directory == NULL) {
         sill__free(queue);
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a queue.");
     }
-    queue->ops = ops;
+    queue->ops = request->ops;
     queue->generation = sill__fork_generation();
-    queue->receive_max = options->receive_max;
-    queue->rounds = options->rounds != 0;
-    queue->until_alone = options->until_alone != 0;
+    queue->receive_max = request->options.receive_max;
+    queue->rounds = request->options.rounds != 0;
+    queue->until_alone = request->options.until_alone != 0;
     *out = queue;
     return SILL_OK;
 }
@@ -122,9 +132,10 @@ static int queue_buffers(sill_queue *queue)
 }
 
 /* Finds a name for the object that is free, notes it in the record, makes the object. */
-static int make_object(sill_queue *queue, struct sill__queue_place *place,
-                       struct sill__owner_info *info, const sill_queue_options *options)
+static int make_object(sill_queue *queue, struct request *request, struct sill__owner_info *info)
 {
+    struct sill__queue_place *place = &request->place;
+    const sill_queue_options *options = &request->options;
     char record[DIRECTORY_SIZE + sizeof place->file + 1];
     size_t head = options->message_max > 0 ? sizeof(struct sill__queue_head) : 0;
     int status = SILL_FOREIGN;
@@ -166,26 +177,19 @@ static int claim(sill_queue *queue, const struct sill__owner_info *info)
 
 int sill_queue_create(sill_queue **queue, const char *name, const sill_queue_options *options)
 {
-    sill_queue_options wanted;
-    const struct sill__queue_ops *ops;
-    struct sill__queue_place place;
-    char directory[DIRECTORY_SIZE];
+    struct request request;
     sill_queue *made;
-    if (queue == NULL || name == NULL)
-        return sill__fail(SILL_INVALID, "There is no place for the queue, or no name.");
-    int status = read_options(options, &wanted, &ops);
+    int status = read_request(&request, queue, name, options);
     if (status == SILL_OK)
-        status = find_place(&place, directory, name, wanted.directory, ops);
-    if (status == SILL_OK)
-        status = queue_blank(&made, ops, directory, &wanted);
+        status = queue_blank(&made, &request);
     if (status != SILL_OK)
         return status;
-    struct sill__owner_info info = {.kind = ops->owner};
+    struct sill__owner_info info = {.kind = request.ops->owner};
     snprintf(info.name, sizeof info.name, "%s", name);
     status = claim(made, &info);
     if (status != SILL_OK)
         goto fail;
-    status = make_object(made, &place, &info, &wanted);
+    status = make_object(made, &request, &info);
     if (status != SILL_OK)
         goto fail_record;
     SILL__STEP(queue_made);
@@ -221,23 +225,16 @@ static int read_record(struct sill__queue_place *place, const struct sill__queue
 
 int sill_queue_open(sill_queue **queue, const char *name, const sill_queue_options *options)
 {
-    sill_queue_options wanted;
-    const struct sill__queue_ops *ops;
-    struct sill__queue_place place;
-    char directory[DIRECTORY_SIZE];
+    struct request request;
     sill_queue *made;
-    if (queue == NULL || name == NULL)
-        return sill__fail(SILL_INVALID, "There is no place for the queue, or no name.");
-    int status = read_options(options, &wanted, &ops);
+    int status = read_request(&request, queue, name, options);
     if (status == SILL_OK)
-        status = find_place(&place, directory, name, wanted.directory, ops);
+        status = read_record(&request.place, request.ops);
     if (status == SILL_OK)
-        status = read_record(&place, ops);
-    if (status == SILL_OK)
-        status = queue_blank(&made, ops, directory, &wanted);
+        status = queue_blank(&made, &request);
     if (status != SILL_OK)
         return status;
-    status = ops->open(&made->mail, &place);
+    status = made->ops->open(&made->mail, &request.place);
     if (status != SILL_OK)
         goto fail;
     status = queue_buffers(made);
@@ -247,7 +244,7 @@ int sill_queue_open(sill_queue **queue, const char *name, const sill_queue_optio
     return SILL_OK;
 
 fail_mail:
-    ops->close(made->mail, false, true);
+    made->ops->close(made->mail, false, true);
 fail:
     queue_free(made);
     return status;

@@ -27,10 +27,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <mqueue.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -41,6 +39,7 @@
 #include "../region_ops.h"
 #include "../status.h"
 #include "../step.h"
+#include "fifo.h"
 
 extern const struct sill__queue_ops sill__mqueue_ops;
 
@@ -128,58 +127,11 @@ static int make_failed(int code, const struct sill__queue_place *place, const st
 
 /* ---- the FIFOs ---- */
 
-static void fifo_name(const struct mqueue *queue, const char *what, char out[120])
+static int make_fifo(const struct mqueue *queue, const char *what, int flags, int *out)
 {
-    snprintf(out, 120, "%s.%s", what, queue->file);
-}
-
-static int fifo_open(const struct mqueue *queue, int directory, const char *what, int flags,
-                     int *out)
-{
-    char name[120];
-    struct stat st;
-    fifo_name(queue, what, name);
-    int fd;
-    do
-        fd = openat(directory, name, flags | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-    while (fd < 0 && errno == EINTR);
-    if (fd < 0 && errno == ENOENT)
-        return sill__fail_os_as(SILL_NOT_FOUND, "openat", errno,
-                                "The owner of the queue has ended");
-    if (fd < 0)
-        return sill__fail_os("openat", errno, "%s cannot be opened", name);
-    if (fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode) || st.st_uid != geteuid()) {
-        close(fd);
-        return sill__fail(SILL_DENIED, "%s is not a FIFO of this user.", name);
-    }
-    *out = fd;
-    return SILL_OK;
-}
-
-static int fifo_make(struct mqueue *queue, const char *what, int flags, int *out)
-{
-    char name[120];
-    fifo_name(queue, what, name);
-    unlinkat(queue->directory, name, 0); /* the record is ours, so it is nobody's */
-    if (mkfifoat(queue->directory, name, 0600) != 0)
-        return sill__fail_os("mkfifoat", errno, "%s cannot be made", name);
-    return fifo_open(queue, queue->directory, what, flags, out);
-}
-
-static void fifo_remove(const struct mqueue *queue, const char *what)
-{
-    char name[120];
-    fifo_name(queue, what, name);
-    unlinkat(queue->directory, name, 0);
-}
-
-static int open_directory(const struct sill__queue_place *place, int *out)
-{
-    int fd = open(place->directory, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return sill__fail_os("open", errno, "The directory %s cannot be opened", place->directory);
-    *out = fd;
-    return SILL_OK;
+    int status = sill__fifo_make(queue->directory, queue->file, what);
+    return status == SILL_OK ? sill__fifo_open(queue->directory, queue->file, what, flags, out)
+                             : status;
 }
 
 /* Nobody waits for the byte, and a full FIFO loses it. There is no SIGPIPE: whoever writes has the
@@ -202,14 +154,12 @@ static int blank(struct mqueue **out, const struct sill__queue_place *place)
     queue->mail.ops = &sill__mqueue_ops;
     queue->queue = (mqd_t)-1;
     queue->life = queue->users = queue->death = queue->directory = -1;
-    queue->cancel[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    queue->cancel[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    queue->cancel[0] = queue->cancel[1] = -1;
     memcpy(queue->object, place->object, sizeof queue->object);
     memcpy(queue->file, place->file, sizeof queue->file);
     *out = queue;
-    if (queue->cancel[0] < 0 || queue->cancel[1] < 0)
-        return sill__fail_os("eventfd", errno, "A queue's descriptor cannot be made");
-    return SILL_OK;
+    int status = sill__fifo_event(&queue->cancel[0]);
+    return status == SILL_OK ? sill__fifo_event(&queue->cancel[1]) : status;
 }
 
 static void close_fd(int fd)
@@ -259,11 +209,11 @@ static int make(struct mqueue *queue, const struct sill__queue_place *place, siz
     struct mq_attr want = {.mq_maxmsg = depth > 0 ? (long)depth : (long)usual.depth,
                            .mq_msgsize =
                                message_max > 0 ? (long)message_max : (long)usual.message_max};
-    int status = open_directory(place, &queue->directory);
+    int status = sill__fifo_directory(place->directory, &queue->directory);
     if (status == SILL_OK)
-        status = fifo_make(queue, "life", O_RDWR, &queue->life);
+        status = make_fifo(queue, "life", O_RDWR, &queue->life);
     if (status == SILL_OK)
-        status = fifo_make(queue, "users", O_RDONLY, &queue->users);
+        status = make_fifo(queue, "users", O_RDONLY, &queue->users);
     if (status != SILL_OK)
         return status;
     SILL__STEP(queue_object);
@@ -280,8 +230,8 @@ static void remove_all(struct mqueue *queue)
         mq_unlink(queue->object);
     if (queue->directory < 0)
         return;
-    fifo_remove(queue, "life");
-    fifo_remove(queue, "users");
+    sill__fifo_remove(queue->directory, queue->file, "life");
+    sill__fifo_remove(queue->directory, queue->file, "users");
 }
 
 static int create(sill__mail **out, const struct sill__queue_place *place, size_t message_max,
@@ -325,12 +275,12 @@ static int attach(struct mqueue *queue, const struct sill__queue_place *place)
     if (status == SILL_OK)
         status = take_attributes(queue);
     if (status == SILL_OK)
-        status = open_directory(place, &directory);
+        status = sill__fifo_directory(place->directory, &directory);
     if (status != SILL_OK)
         return status;
-    status = fifo_open(queue, directory, "life", O_RDONLY, &queue->life);
+    status = sill__fifo_open(directory, queue->file, "life", O_RDONLY, &queue->life);
     if (status == SILL_OK)
-        status = fifo_open(queue, directory, "users", O_RDWR, &queue->users);
+        status = sill__fifo_open(directory, queue->file, "users", O_RDWR, &queue->users);
     close(directory);
     if (status != SILL_OK)
         return status;
@@ -401,26 +351,17 @@ static int owner_end(short life, short death)
     return (life & (POLLHUP | POLLERR)) != 0 || (death & POLLIN) != 0 ? SILL_DIED : SILL_OK;
 }
 
-static int poll_eintr(struct pollfd *fds, nfds_t count, int64_t deadline)
-{
-    for (;;) {
-        int ready = poll(fds, count, sill__timeout(deadline));
-        if (ready >= 0 || errno != EINTR)
-            return ready;
-    }
-}
-
 static int state(sill__mail *mail)
 {
     struct mqueue *queue = mqueue_of(mail);
     if (mail->owner)
         return SILL_OK;
     struct pollfd fds[2] = {{queue->life, POLLIN, 0}, {queue->death, POLLIN, 0}};
-    if (poll_eintr(fds, 2, 0) < 0)
+    if (sill__fifo_poll(fds, 2, 0) < 0)
         return sill__fail_os("poll", errno, "The owner of the queue cannot be watched");
     int end = owner_end(fds[0].revents, fds[1].revents);
     /* It may have closed between the two looks. */
-    if (end == SILL_DIED && poll_eintr(fds, 1, 0) > 0)
+    if (end == SILL_DIED && sill__fifo_poll(fds, 1, 0) > 0)
         end = owner_end(fds[0].revents, POLLIN);
     return end;
 }
@@ -437,13 +378,6 @@ static int users_end(struct mqueue *queue)
     return open > 0 ? SILL_DIED : SILL_CLOSED;
 }
 
-static void clear(int eventfd)
-{
-    uint64_t count;
-    while (read(eventfd, &count, sizeof count) < 0 && errno == EINTR)
-        ;
-}
-
 static int wait_queue(sill__mail *mail, const struct sill__queue_wait *wait)
 {
     struct mqueue *queue = mqueue_of(mail);
@@ -454,13 +388,13 @@ static int wait_queue(sill__mail *mail, const struct sill__queue_wait *wait)
                             {queue->death, POLLIN, 0}};
     if (mail->owner && wait->alone)
         fds[2] = (struct pollfd){queue->users, 0, 0};
-    int ready = poll_eintr(fds, 4, wait->deadline);
+    int ready = sill__fifo_poll(fds, 4, wait->deadline);
     if (ready < 0)
         return sill__fail_os("poll", errno, "The queue cannot be waited for");
     if (ready == 0)
         return SILL_TIMEOUT;
     if (fds[1].revents != 0)
-        clear(cancel);
+        sill__fifo_event_clear(cancel);
     if (fds[0].revents != 0 || fds[1].revents != 0)
         return SILL_OK;
     return mail->owner ? users_end(queue) : state(mail);
@@ -468,12 +402,8 @@ static int wait_queue(sill__mail *mail, const struct sill__queue_wait *wait)
 
 static void wake(sill__mail *mail)
 {
-    const uint64_t one = 1;
-    int code = errno; /* a signal handler must leave it as it was */
-    for (int i = 0; i < 2; i++)
-        while (write(mqueue_of(mail)->cancel[i], &one, sizeof one) < 0 && errno == EINTR)
-            ;
-    errno = code;
+    sill__fifo_event_set(mqueue_of(mail)->cancel[0]);
+    sill__fifo_event_set(mqueue_of(mail)->cancel[1]);
 }
 
 static int pollable(sill__mail *mail, sill_handle *out)
@@ -507,16 +437,15 @@ static void close_queue(sill__mail *mail, bool remove, bool ours)
 
 static int remove_queue(const struct sill__queue_place *place)
 {
-    struct mqueue queue = {.queue = (mqd_t)-1};
-    memcpy(queue.file, place->file, sizeof queue.file);
-    int status = open_directory(place, &queue.directory);
+    int directory = -1;
+    int status = sill__fifo_directory(place->directory, &directory);
     if (status != SILL_OK)
         return status;
     if (place->object[0] == '/' && mq_unlink(place->object) != 0 && errno != ENOENT)
         status = sill__fail_os("mq_unlink", errno, "The queue %s cannot be removed", place->object);
-    fifo_remove(&queue, "life");
-    fifo_remove(&queue, "users");
-    close(queue.directory);
+    sill__fifo_remove(directory, place->file, "life");
+    sill__fifo_remove(directory, place->file, "users");
+    close(directory);
     return status;
 }
 

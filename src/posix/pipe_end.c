@@ -21,13 +21,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +34,7 @@
 #include "../clock.h"
 #include "../memory.h"
 #include "../status.h"
+#include "fifo.h"
 
 struct sill__end {
     int fd;
@@ -52,64 +51,10 @@ struct sill__end {
 
 /* ---- files ---- */
 
-static void fifo_name(const char *file, const char *what, char out[120])
-{
-    snprintf(out, 120, "%s.%s", what, file);
-}
-
-static int fifo_open(int directory, const char *file, const char *what, int flags, int *out)
-{
-    char name[120];
-    struct stat st;
-    fifo_name(file, what, name);
-    int fd;
-    do
-        fd = openat(directory, name, flags | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-    while (fd < 0 && errno == EINTR);
-    if (fd < 0 && (errno == ENOENT || errno == ENXIO))
-        return sill__fail_os_as(SILL_NOT_FOUND, "openat", errno,
-                                "The pipe's creator has ended, or somebody else has opened it");
-    if (fd < 0)
-        return sill__fail_os("openat", errno, "%s cannot be opened", name);
-    if (fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode) || st.st_uid != geteuid() ||
-        (st.st_mode & 022) != 0) {
-        close(fd);
-        return sill__fail(SILL_DENIED, "%s is not a FIFO of this user's alone.", name);
-    }
-    *out = fd;
-    return SILL_OK;
-}
-
-static void fifo_remove(int directory, const char *file, const char *what)
-{
-    char name[120];
-    fifo_name(file, what, name);
-    unlinkat(directory, name, 0);
-}
-
 static void remove_both(int directory, const char *file)
 {
-    fifo_remove(directory, file, "here");
-    fifo_remove(directory, file, "fifo");
-}
-
-static int fifo_make(int directory, const char *file, const char *what)
-{
-    char name[120];
-    fifo_name(file, what, name);
-    unlinkat(directory, name, 0); /* the record is ours, so it is nobody's */
-    if (mkfifoat(directory, name, 0600) != 0)
-        return sill__fail_os("mkfifoat", errno, "%s cannot be made", name);
-    return SILL_OK;
-}
-
-static int open_directory(const struct sill__pipe_place *place, int *out)
-{
-    int fd = open(place->directory, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return sill__fail_os("open", errno, "The directory %s cannot be opened", place->directory);
-    *out = fd;
-    return SILL_OK;
+    sill__fifo_remove(directory, file, "here");
+    sill__fifo_remove(directory, file, "fifo");
 }
 
 /* ---- making ---- */
@@ -139,9 +84,9 @@ static int blank(sill__end **out, bool writer, const char *file)
     end->writer = writer;
     end->fd = end->hold = end->here = end->death = end->directory = -1;
     snprintf(end->file, sizeof end->file, "%s", file);
-    end->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (end->cancel < 0) {
-        int status = sill__fail_os("eventfd", errno, "A pipe's descriptor cannot be made");
+    end->cancel = -1;
+    int status = sill__fifo_event(&end->cancel);
+    if (status != SILL_OK) {
         destroy(end);
         return status;
     }
@@ -162,21 +107,21 @@ int sill__end_make(sill__end **out, const struct sill__pipe_place *place, bool w
     if (status != SILL_OK)
         return status;
     end->creator = end->waits = true;
-    status = open_directory(place, &end->directory);
+    status = sill__fifo_directory(place->directory, &end->directory);
     if (status != SILL_OK) {
         destroy(end);
         return status;
     }
-    status = fifo_make(end->directory, end->file, "fifo");
+    status = sill__fifo_make(end->directory, end->file, "fifo");
     if (status == SILL_OK)
-        status =
-            fifo_open(end->directory, end->file, "fifo", O_RDONLY, writer ? &end->hold : &end->fd);
+        status = sill__fifo_open(end->directory, end->file, "fifo", O_RDONLY,
+                                 writer ? &end->hold : &end->fd);
     if (status == SILL_OK && writer)
-        status = fifo_open(end->directory, end->file, "fifo", O_WRONLY, &end->fd);
+        status = sill__fifo_open(end->directory, end->file, "fifo", O_WRONLY, &end->fd);
     if (status == SILL_OK)
-        status = fifo_make(end->directory, end->file, "here");
+        status = sill__fifo_make(end->directory, end->file, "here");
     if (status == SILL_OK)
-        status = fifo_open(end->directory, end->file, "here", O_RDONLY, &end->here);
+        status = sill__fifo_open(end->directory, end->file, "here", O_RDONLY, &end->here);
     if (status != SILL_OK) {
         remove_both(end->directory, end->file);
         destroy(end);
@@ -194,13 +139,13 @@ int sill__end_open(sill__end **out, const struct sill__pipe_place *place, bool w
     const char word = 'o';
     int status = blank(&end, writer, place->file);
     if (status == SILL_OK) {
-        status = open_directory(place, &directory);
+        status = sill__fifo_directory(place->directory, &directory);
         /* Also for reading, so that there is no SIGPIPE if the creator has gone. */
         if (status == SILL_OK)
-            status = fifo_open(directory, end->file, "here", O_RDWR, &end->here);
+            status = sill__fifo_open(directory, end->file, "here", O_RDWR, &end->here);
         if (status == SILL_OK)
-            status =
-                fifo_open(directory, end->file, "fifo", writer ? O_WRONLY : O_RDONLY, &end->fd);
+            status = sill__fifo_open(directory, end->file, "fifo", writer ? O_WRONLY : O_RDONLY,
+                                     &end->fd);
         if (status == SILL_OK) {
             remove_both(directory, end->file);
             ssize_t done;
@@ -262,7 +207,7 @@ int sill__end_anonymous(sill__end **out, bool writer, sill_handle *other)
 int sill__end_remove(const struct sill__pipe_place *place)
 {
     int directory = -1;
-    int status = open_directory(place, &directory);
+    int status = sill__fifo_directory(place->directory, &directory);
     if (status != SILL_OK)
         return status;
     remove_both(directory, place->file);
@@ -272,20 +217,11 @@ int sill__end_remove(const struct sill__pipe_place *place)
 
 /* ---- bytes ---- */
 
-static int poll_eintr(struct pollfd *fds, nfds_t count, int64_t deadline)
-{
-    for (;;) {
-        int ready = poll(fds, count, sill__timeout(deadline));
-        if (ready >= 0 || errno != EINTR)
-            return ready;
-    }
-}
-
 /* What poll says of a descriptor now. */
 static short look(int fd, short events)
 {
     struct pollfd one = {fd, events, 0};
-    return fd >= 0 && poll_eintr(&one, 1, 0) > 0 ? one.revents : 0;
+    return fd >= 0 && sill__fifo_poll(&one, 1, 0) > 0 ? one.revents : 0;
 }
 
 /* Whether the other end has been opened; notes it. */
@@ -389,20 +325,18 @@ bool sill__end_under_way(sill__end *end)
 
 int sill__end_wait(sill__end *end, int64_t deadline)
 {
-    uint64_t count;
     bool idle = end->waits && end->writer; /* its own reading end makes it writable for ever */
     struct pollfd fds[4] = {{idle ? -1 : end->fd, end->writer ? POLLOUT : POLLIN, 0},
                             {end->cancel, POLLIN, 0},
                             {end->waits ? end->here : -1, POLLIN, 0},
                             {end->death, POLLIN, 0}};
-    int ready = poll_eintr(fds, 4, deadline);
+    int ready = sill__fifo_poll(fds, 4, deadline);
     if (ready < 0)
         return sill__fail_os("poll", errno, "The pipe cannot be waited for");
     if (ready == 0)
         return SILL_TIMEOUT;
     if (fds[1].revents != 0)
-        while (read(end->cancel, &count, sizeof count) < 0 && errno == EINTR)
-            ;
+        sill__fifo_event_clear(end->cancel);
     look_for_peer(end);
     return SILL_OK;
 }
@@ -425,11 +359,7 @@ void sill__end_set_peer(sill__end *end, const struct sill__process *peer)
 
 void sill__end_wake(sill__end *end)
 {
-    const uint64_t one = 1;
-    int code = errno; /* a signal handler must leave it as it was */
-    while (write(end->cancel, &one, sizeof one) < 0 && errno == EINTR)
-        ;
-    errno = code;
+    sill__fifo_event_set(end->cancel);
 }
 
 int sill__end_pollable(sill__end *end, sill_handle *out)

@@ -7,18 +7,10 @@
 
 #ifdef SILL_STEPS
 
+#include "../conform/queue_rig.h"
 #include "stop_rig.h"
 
 enum { LARGE = 500000 };
-
-static const int mqueue = SILL_CHANNEL_MQUEUE;
-static const int sysv = SILL_CHANNEL_SYSV;
-static const int own = SILL_CHANNEL_QUEUE;
-
-#define EACH_KIND(function)                                                                        \
-    SUPPORT_TEST_WITH("mqueue: " #function, function, (void *)(uintptr_t)&mqueue),                 \
-        SUPPORT_TEST_WITH("sysv: " #function, function, (void *)(uintptr_t)&sysv),                 \
-        SUPPORT_TEST_WITH("queue: " #function, function, (void *)(uintptr_t)&own)
 
 static sill_queue_options small_queue(int kind)
 {
@@ -33,12 +25,7 @@ static sill_queue_options small_queue(int kind)
 /* Skips the test where the system does not have the kind. */
 static sill_queue_options options_for(void **state)
 {
-    const int *kind = *state;
-    sill_channel_traits traits = {.struct_size = sizeof traits};
-    support_ok(sill_channel_get_traits(*kind, &traits));
-    if (!traits.available)
-        support_skip("this system has no queues of the kind %s", sill_channel_kind_name(*kind));
-    return small_queue(*kind);
+    return small_queue(queue_options(state).kind);
 }
 
 /* ---- helpers: NAME KIND ---- */
@@ -231,11 +218,11 @@ static void killed_in_the_middle_of_rounds(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    EACH_KIND(killed_creator_frees_the_name),
-    EACH_KIND(killed_while_it_closes),
-    EACH_KIND(killed_sender_leaves_no_receiver_waiting),
-    EACH_KIND(killed_receiver_leaves_no_sender_waiting),
-    EACH_KIND(killed_in_the_middle_of_rounds),
+    QUEUE_TEST(killed_creator_frees_the_name),
+    QUEUE_TEST(killed_while_it_closes),
+    QUEUE_TEST(killed_sender_leaves_no_receiver_waiting),
+    QUEUE_TEST(killed_receiver_leaves_no_sender_waiting),
+    QUEUE_TEST(killed_in_the_middle_of_rounds),
 };
 static const struct support_role roles[] = {{"owner", run_owner},
                                             {"sender", run_sender},
