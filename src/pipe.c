@@ -289,7 +289,8 @@ static int check_use(const sill_pipe *pipe, bool writer)
     return pipe->ended != 0 ? say_ended(pipe) : SILL_OK;
 }
 
-/* The other end was opened: from its record the system can watch the process. */
+/* If the other end was opened since the last wait: from its record the system can watch the
+ * process. */
 static void meet_peer(sill_pipe *pipe)
 {
     struct sill__owner_info info;
@@ -311,9 +312,8 @@ static int await(sill_pipe *pipe, int64_t deadline, unsigned seen)
         atomic_store(&pipe->told, asked);
         return SILL_CANCELED;
     }
-    int status = sill__end_wait(pipe->end, deadline);
     meet_peer(pipe);
-    return status;
+    return sill__end_wait(pipe->end, deadline);
 }
 
 int sill_pipe_read(sill_pipe *pipe, void *buffer, size_t capacity, size_t *size, int timeout_ms)

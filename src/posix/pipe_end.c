@@ -348,13 +348,12 @@ bool sill__end_wants_peer(const sill__end *end)
 
 void sill__end_set_peer(sill__end *end, const struct sill__process *peer)
 {
-    int death = (int)syscall(SYS_pidfd_open, (pid_t)peer->pid, 0);
-    /* Asked behind it: the pid may be a later process's, and then that one has ended already. */
-    if (death >= 0 && sill__process_alive(peer) == 0) {
-        close(death);
-        death = eventfd(1, EFD_CLOEXEC); /* ready for ever */
-    }
-    end->death = death;
+    end->death = (int)syscall(SYS_pidfd_open, (pid_t)peer->pid, 0);
+    /* Asked behind it: it may have ended already, and the pid be free or a later process's. */
+    if (sill__process_alive(peer) != 0)
+        return;
+    close_fd(end->death);
+    end->death = eventfd(1, EFD_CLOEXEC); /* ready for ever */
 }
 
 void sill__end_wake(sill__end *end)
