@@ -366,7 +366,8 @@ static void signals_cut_nothing_short(void **state)
         queue_send_text(queue, "x", 1);
         queue_expect(queue, "x", 1);
     }
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    while (waitpid(child, NULL, 0) != child)
+        ; /* this one is cut short */
     sigaction(SIGUSR1, &old, NULL);
     sill_queue_close(queue);
 }
