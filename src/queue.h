@@ -38,6 +38,9 @@ struct sill__queue_announcement {
     char name[56]; /* of the listener, with a zero byte behind it */
 };
 
+_Static_assert(sizeof(struct sill__queue_head) == 8, "head");
+_Static_assert(sizeof(struct sill__queue_announcement) == 72, "announcement");
+
 struct sill_queue {
     const struct sill__queue_ops *ops;
     sill__mail *mail;

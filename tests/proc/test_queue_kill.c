@@ -163,8 +163,14 @@ static void killed_sender_leaves_no_receiver_waiting(void **state)
     struct support_thread *receiver = support_thread(receive_one, queue);
     struct support_process *sender =
         start_to_stop(&stop, "sender", "queue_put", name, sill_channel_kind_name(options.kind));
-    kill_when_stopped(&stop, sender);
-    support_ok(support_join(receiver)); /* what lies there is received */
+    if (options.kind != SILL_CHANNEL_QUEUE) { /* while it is stopped, too */
+        await_stop(&stop);
+        support_ok(support_join(receiver));
+        kill_when_stopped(&stop, sender);
+    } else { /* there it is stopped with the queue's lock */
+        kill_when_stopped(&stop, sender);
+        support_ok(support_join(receiver));
+    }
     support_ok(send_one(queue));
     support_ok(receive_one(queue));
     support_finish(sender);
