@@ -5,23 +5,6 @@
 
 enum { FEW = 3, MANY = 16, ALL = 300 };
 
-struct ends {
-    struct rig rig;
-    sill_port *client, *server_end;
-};
-
-static void ends_open(struct ends *e)
-{
-    rig_listen(&e->rig, NULL);
-    connect_by_hand(&e->rig, NULL, &e->client, &e->server_end);
-}
-
-static void ends_close(struct ends *e)
-{
-    sill_port_close(e->client);
-    sill_server_close(e->rig.server);
-}
-
 /* Small ones, now and then one by the channel, in a mapped segment, in many frames. */
 static size_t size_of(unsigned number)
 {
@@ -53,7 +36,7 @@ static void check(const sill_message *m, unsigned number)
 }
 
 /* `port` NULL: at the server. */
-static int receive(struct ends *e, sill_port *port, sill_message *m, size_t capacity,
+static int receive(struct pair *e, sill_port *port, sill_message *m, size_t capacity,
                    size_t *count, int timeout_ms)
 {
     return port == NULL
@@ -64,8 +47,8 @@ static int receive(struct ends *e, sill_port *port, sill_message *m, size_t capa
 static void all_come_in_order(void **state)
 {
     (void)state;
-    struct ends e;
-    ends_open(&e);
+    struct pair e;
+    pair_open(&e, NULL);
     for (int way = 0; way < 2; way++) {
         sill_port *from = way == 0 ? e.client : e.server_end, *at = way == 0 ? NULL : e.client;
         struct support_thread *thread = support_thread(send_all, from);
@@ -80,18 +63,18 @@ static void all_come_in_order(void **state)
         sill_release_many(m, MANY);
         assert_int_equal(0, support_join(thread));
     }
-    ends_close(&e);
+    pair_close(&e);
 }
 
 /* Neither more than there is room for, nor fewer than there are. */
 static void what_is_there_is_taken(void **state)
 {
     (void)state;
-    struct ends e;
+    struct pair e;
     sill_message m[FEW] = {SILL_MESSAGE_INIT};
     const sill_bytes bytes[5] = {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}, {"e", 1}};
     size_t count = 7;
-    ends_open(&e);
+    pair_open(&e, NULL);
     support_status(SILL_AGAIN, receive(&e, NULL, m, FEW, &count, 0));
     assert_int_equal(0, count);
     support_ok(sill_send_many(e.client, bytes, 5, NULL, SUPPORT_PATIENCE_MS));
@@ -105,7 +88,7 @@ static void what_is_there_is_taken(void **state)
     count = 7;
     support_status(SILL_TIMEOUT, receive(&e, NULL, m, FEW, &count, 1));
     assert_int_equal(0, count);
-    ends_close(&e);
+    pair_close(&e);
 }
 
 /* The peer reads nothing: some are sent, and exactly those come. */
@@ -113,8 +96,8 @@ static void some_are_sent(void **state)
 {
     (void)state;
     enum { TOO_MANY = 20000 };
-    struct ends e;
-    ends_open(&e);
+    struct pair e;
+    pair_open(&e, NULL);
     static uint32_t numbers[TOO_MANY];
     static sill_bytes bytes[TOO_MANY];
     for (uint32_t i = 0; i < TOO_MANY; i++) {
@@ -133,19 +116,19 @@ static void some_are_sent(void **state)
     support_status(SILL_AGAIN, receive(&e, NULL, m, MANY, &count, 0));
     support_ok(sill_send_many(e.client, bytes, 1, &sent, 0));
     assert_int_equal(1, sent);
-    ends_close(&e);
+    pair_close(&e);
 }
 
 /* The end of a client stands behind what it sent, and then nothing is there. */
 static void the_end_comes_last(void **state)
 {
     (void)state;
-    struct ends e;
+    struct pair e;
     sill_message m[MANY] = {SILL_MESSAGE_INIT};
     const sill_bytes bytes[2] = {{"a", 1}, {"b", 1}};
     size_t count, got = 0;
     int types[MANY];
-    ends_open(&e);
+    pair_open(&e, NULL);
     support_ok(sill_send_many(e.client, bytes, 2, NULL, SUPPORT_PATIENCE_MS));
     sill_port_close(e.client);
     while (got < 3) {
@@ -159,7 +142,7 @@ static void the_end_comes_last(void **state)
     sill_release_many(m, MANY);
     sill_server_close(e.rig.server);
 
-    ends_open(&e);
+    pair_open(&e, NULL);
     support_ok(sill_send_many(e.server_end, bytes, 2, NULL, SUPPORT_PATIENCE_MS));
     sill_port_close(e.server_end);
     for (got = 0; got < 2; got += count)
@@ -169,7 +152,7 @@ static void the_end_comes_last(void **state)
     size_t sent = 7;
     support_status(SILL_CLOSED, sill_send_many(e.client, bytes, 2, &sent, SUPPORT_PATIENCE_MS));
     assert_int_equal(0, sent);
-    ends_close(&e);
+    pair_close(&e);
 }
 
 static int call(void *arg)
@@ -186,11 +169,11 @@ static void requests_among_them(void **state)
 {
     (void)state;
     enum { CALLERS = 4 };
-    struct ends e;
+    struct pair e;
     struct support_thread *threads[CALLERS];
     sill_message m[MANY] = {SILL_MESSAGE_INIT};
     size_t count;
-    ends_open(&e);
+    pair_open(&e, NULL);
     for (int i = 0; i < CALLERS; i++)
         threads[i] = support_thread(call, e.client);
     for (size_t got = 0; got < CALLERS; got += count) {
@@ -206,18 +189,18 @@ static void requests_among_them(void **state)
     support_ok(receive(&e, NULL, m, MANY, &count, SUPPORT_PATIENCE_MS));
     sill_release_many(m, MANY);
     assert_int_equal(-1, support_join(threads[0]));
-    ends_close(&e);
+    pair_close(&e);
 }
 
 /* Messages of two servers' ports and empty ones in one row, released behind their ports' end. */
 static void messages_of_several_ports(void **state)
 {
     (void)state;
-    struct ends a, b;
+    struct pair a, b;
     sill_message m[5] = {SILL_MESSAGE_INIT};
     sill_port_statistics statistics = {.struct_size = sizeof statistics};
-    ends_open(&a);
-    ends_open(&b);
+    pair_open(&a, NULL);
+    pair_open(&b, NULL);
     for (int i = 0; i < 2; i++) {
         support_ok(sill_send(a.client, "1", 1, SUPPORT_PATIENCE_MS));
         support_ok(sill_send(b.client, "2", 1, SUPPORT_PATIENCE_MS));
@@ -228,7 +211,7 @@ static void messages_of_several_ports(void **state)
     }
     support_ok(sill_port_get_statistics(a.server_end, &statistics));
     assert_int_equal(2, statistics.unreleased);
-    ends_close(&b);
+    pair_close(&b);
     sill_release_many(m, 5);
     for (int i = 0; i < 5; i++)
         assert_null(m[i].internal);
@@ -236,17 +219,17 @@ static void messages_of_several_ports(void **state)
     assert_int_equal(0, statistics.unreleased);
     sill_release_many(m, 5);
     sill_release_many(NULL, 0);
-    ends_close(&a);
+    pair_close(&a);
 }
 
 static void wrong_arguments(void **state)
 {
     (void)state;
-    struct ends e;
+    struct pair e;
     sill_message m[2] = {SILL_MESSAGE_INIT};
     const sill_bytes bytes[2] = {{"a", 1}, {NULL, 1}};
     size_t count = 7;
-    ends_open(&e);
+    pair_open(&e, NULL);
     support_status(SILL_INVALID, sill_server_receive_many(e.rig.server, NULL, 2, &count, 0));
     support_status(SILL_INVALID, sill_server_receive_many(e.rig.server, m, 0, &count, 0));
     support_status(SILL_INVALID, sill_server_receive_many(e.rig.server, m, 2, NULL, 0));
@@ -265,7 +248,7 @@ static void wrong_arguments(void **state)
     support_ok(sill_send_many(e.client, NULL, 0, &count, 0));
     assert_int_equal(0, count);
     sill_release_many(m, 2);
-    ends_close(&e);
+    pair_close(&e);
 }
 
 static const struct CMUnitTest tests[] = {
