@@ -60,8 +60,11 @@ static void tell_bytes(sill_channel_traits *traits, int kind)
 static void tell_queue(sill_channel_traits *traits, const struct sill__queue_ops *ops)
 {
     struct sill__queue_bounds bounds;
-    if (ops->bounds(&bounds) != SILL_OK)
+    sill_error before = *sill_last_error();
+    if (ops->bounds(&bounds) != SILL_OK) {
+        sill__error_restore(&before); /* that it is not available is an answer */
         return;
+    }
     traits->available = 1;
     traits->boundaries = traits->duplex = traits->death = traits->named = 1;
     traits->priorities = SILL_PRIORITY_MAX + 1;

@@ -77,8 +77,8 @@ static void note_message(const struct channel_recv *recv, size_t size, unsigned 
         cli_note("message %zu bytes, %s, priority %u", size, kind, priority);
 }
 
-/* Until there are enough (-1), the other side has gone (-1 too), or an exit status. A message that
- * is none is told of and passed over. */
+/* Until there are enough (-1), the other side has gone (-1 too), or an exit status. What is no
+ * message is told of and passed over. */
 static int receive_messages(const struct channel_recv *recv, struct source *source)
 {
     struct buffer buffer = {NULL, 0};
@@ -94,10 +94,12 @@ static int receive_messages(const struct channel_recv *recv, struct source *sour
             status = sink_put(recv->sink, buffer.data, size);
         } else if (got == SILL_CLOSED || got == SILL_DIED) {
             break;
-        } else if (got != SILL_CANCELED && (!source->queue || got != SILL_PROTOCOL)) {
-            status = channel_fail(got);
         } else if (got == SILL_PROTOCOL) {
             cli_note("%s", sill_last_error()->message);
+            if (source->socket) /* that sender's channel has ended with it */
+                break;
+        } else if (got != SILL_CANCELED) {
+            status = channel_fail(got);
         }
     }
     free(buffer.data);

@@ -10,7 +10,8 @@
  *
  * Names are those of channels (sill/channel.h) but have a space of their own.
  *
- * Threads: one thread at a time may read or write on an end, others may cancel it. After fork, the
+ * Threads: one thread at a time may read or write on an end, others may cancel it. A child is one
+ * thread's at a time. After fork, the
  * child's use of the parent's pipes and children is SILL_INVALID, except that it may close them,
  * which tells the peer nothing. No call here raises SIGPIPE or is cut short by a signal.
  */

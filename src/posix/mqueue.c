@@ -86,6 +86,12 @@ static int bounds(struct sill__queue_bounds *out)
 {
     struct rlimit user;
     struct sill__queue_bounds found = {0};
+    mqd_t none = mq_open("/sill.none", O_RDONLY | O_CLOEXEC);
+    if (none != (mqd_t)-1)
+        mq_close(none);
+    else if (errno == ENOSYS)
+        return sill__fail_os_as(SILL_UNSUPPORTED, "mq_open", errno,
+                                "This system has no POSIX message queues");
     found.depth = least(SILL__QUEUE_DEPTH, read_limit("/proc/sys/fs/mqueue/msg_max", 10));
     found.message_max =
         (size_t)least(SILL__QUEUE_MESSAGE, read_limit("/proc/sys/fs/mqueue/msgsize_max", 8192));

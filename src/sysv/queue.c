@@ -141,6 +141,9 @@ static int bounds(struct sill__queue_bounds *out)
 {
     struct msginfo limits = {.msgmax = SILL__QUEUE_MESSAGE, .msgmnb = 2 * SILL__QUEUE_MESSAGE};
     struct sill__queue_bounds found = {0};
+    if (msgget(IPC_PRIVATE + 1, 0) < 0 && errno == ENOSYS)
+        return sill__fail_os_as(SILL_UNSUPPORTED, "msgget", errno,
+                                "This system has no System V message queues");
     (void)read_limits(&limits);
     found.message_max =
         (size_t)(limits.msgmax < SILL__QUEUE_MESSAGE ? limits.msgmax : SILL__QUEUE_MESSAGE);

@@ -345,7 +345,7 @@ static int attach(struct queue *queue, const struct sill__queue_place *place)
     if (status != SILL_OK)
         return status;
     queue->owner = OpenProcess(SYNCHRONIZE, FALSE, place->owner.pid);
-    if (queue->owner == NULL || sill__process_alive(&place->owner) != 1)
+    if (queue->owner == NULL || sill__process_alive(&place->owner) == 0)
         return sill__fail(SILL_NOT_FOUND, "The owner of the queue \"%s\" has ended.", place->name);
     if (!lock(queue))
         return lock_failed();
