@@ -319,6 +319,47 @@ static void line_of_children(void **state)
     support_status(SILL_INVALID, sill_child_pipeline(children, good, 3, &options));
 }
 
+static int read_to_the_end(void *arg)
+{
+    char text[64];
+    size_t size;
+    int status;
+    while ((status = sill_pipe_read(arg, text, sizeof text, &size, SUPPORT_PATIENCE_MS)) == SILL_OK)
+        ;
+    return status;
+}
+
+/* Whoever waits for a child that is killed is told, and so is everybody in a line of children. */
+static void killed_child_leaves_nobody_waiting(void **state)
+{
+    static char much[1000000];
+    const char *const upper[] = {support_self(), "--role", "upper", NULL};
+    const char *const *commands[] = {upper, upper, upper};
+    (void)state;
+    for (int which = 0; which < 3; which++) {
+        sill_child_options options = SILL_CHILD_OPTIONS_INIT;
+        sill_child *children[3];
+        int code = 0;
+        options.in.how = options.out.how = SILL_CHILD_PIPE;
+        options.err.how = SILL_CHILD_NULL;
+        support_ok(sill_child_pipeline(children, commands, 3, &options));
+        struct support_thread *reader = support_thread(read_to_the_end, options.out.pipe);
+        support_ok(sill_child_kill(children[which]));
+        support_ok(sill_child_wait(children[which], &code, SUPPORT_PATIENCE_MS));
+        assert_int_not_equal(code, 0);
+        if (which == 0)
+            support_status(SILL_CLOSED, sill_pipe_write(options.in.pipe, much, sizeof much, NULL,
+                                                        SUPPORT_PATIENCE_MS));
+        sill_pipe_close(options.in.pipe);
+        support_status(SILL_CLOSED, support_join(reader));
+        for (int i = 0; i < 3; i++) {
+            support_ok(sill_child_wait(children[i], NULL, SUPPORT_PATIENCE_MS));
+            sill_child_close(children[i]);
+        }
+        sill_pipe_close(options.out.pipe);
+    }
+}
+
 static void one_process_to_the_next_by_hand(void **state)
 {
     const char *const says[] = {support_self(), "--role", "arguments", "abc", NULL};
@@ -370,6 +411,7 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(writing_to_a_child_that_ended),
     SUPPORT_TEST(only_named_handles_are_inherited),
     SUPPORT_TEST(line_of_children),
+    SUPPORT_TEST(killed_child_leaves_nobody_waiting),
     SUPPORT_TEST(one_process_to_the_next_by_hand),
     SUPPORT_TEST(nothing_is_left_open),
 };
