@@ -31,6 +31,7 @@ struct sill_pipe {
     uint32_t generation;
     bool writer;
     bool creator;
+    bool met;                /* creator: it has looked who opened the other end */
     int ended;               /* with what; 0: not yet */
     atomic_uint asked, told; /* cancels: asked for, and told to a caller */
     char name[SILL__NAME_MAX + 1];
@@ -177,6 +178,22 @@ static int read_creator(sill_pipe *pipe, struct sill__pipe_place *place)
     return SILL_OK;
 }
 
+/* Takes the peer's record. Of a stream that had its peer it is left alone, since the creator looks
+ * there for how that one ended. */
+static int claim_peer(sill_pipe *pipe, const struct sill__pipe_place *place)
+{
+    struct sill__owner_info info;
+    int status = SILL_EXISTS;
+    if (sill__end_waits(place))
+        status = claim(pipe, SILL__OWNER_PIPE_PEER, "");
+    else if (find_record(pipe, SILL__OWNER_PIPE_PEER, &info) != SILL_OK)
+        return sill__fail(SILL_NOT_FOUND, "The pipe \"%s\" has been used.", pipe->name);
+    if (status == SILL_EXISTS)
+        return sill__fail(SILL_DENIED, "The pipe \"%s\" has been opened by somebody else.",
+                          pipe->name);
+    return status;
+}
+
 int sill_pipe_open(sill_pipe **pipe, const char *name, int end, const char *directory)
 {
     struct sill__pipe_place place;
@@ -187,9 +204,7 @@ int sill_pipe_open(sill_pipe **pipe, const char *name, int end, const char *dire
         return status;
     status = read_creator(made, &place);
     if (status == SILL_OK)
-        status = claim(made, SILL__OWNER_PIPE_PEER, "");
-    if (status == SILL_EXISTS)
-        status = sill__fail(SILL_DENIED, "The pipe \"%s\" has been opened by somebody else.", name);
+        status = claim_peer(made, &place);
     if (status != SILL_OK)
         goto fail;
     status = sill__end_open(&made->end, &place, made->writer);
@@ -289,14 +304,15 @@ static int check_use(const sill_pipe *pipe, bool writer)
     return pipe->ended != 0 ? say_ended(pipe) : SILL_OK;
 }
 
-/* If the other end was opened since the last wait: from its record the system can watch the
+/* Once, when the other end has been opened: from its record the system can watch the
  * process. */
 static void meet_peer(sill_pipe *pipe)
 {
     struct sill__owner_info info;
     sill_error before = *sill_last_error();
-    if (!pipe->creator || pipe->peer.pid != 0 || !sill__end_wants_peer(pipe->end))
+    if (!pipe->creator || pipe->met || !sill__end_wants_peer(pipe->end))
         return;
+    pipe->met = true;
     if (find_record(pipe, SILL__OWNER_PIPE_PEER, &info) != SILL_OK) {
         sill__error_restore(&before); /* it has closed already */
         return;
@@ -330,6 +346,7 @@ int sill_pipe_read(sill_pipe *pipe, void *buffer, size_t capacity, size_t *size,
         if (status != SILL_OK)
             return status == SILL_TIMEOUT && timeout_ms == 0 ? SILL_AGAIN : status;
     }
+    meet_peer(pipe);
     return status == SILL_CLOSED ? end_pipe(pipe) : status;
 }
 

@@ -30,6 +30,8 @@ int sill__end_object(char object[64], bool writer);
 
 /* The creator's end. It holds the record of the place; what a dead one left goes. */
 int sill__end_make(sill__end **out, const struct sill__pipe_place *place, bool writer);
+/* Whether it can still be opened, as far as can be told from outside. */
+bool sill__end_waits(const struct sill__pipe_place *place);
 /* The other one. It holds the record of the peer. NOT_FOUND, DENIED (it has been opened before). */
 int sill__end_open(sill__end **out, const struct sill__pipe_place *place, bool writer);
 /* One end, and the other as a plain handle. */

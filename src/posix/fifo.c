@@ -67,6 +67,24 @@ int sill__fifo_make(int directory, const char *record, const char *what)
     return SILL_OK;
 }
 
+bool sill__fifo_exists(int directory, const char *record, const char *what)
+{
+    char name[NAME];
+    struct stat st;
+    fifo_name(record, what, name);
+    return fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int sill__fifo_rename(int directory, const char *record, const char *from, const char *to)
+{
+    char old[NAME], new[NAME];
+    fifo_name(record, from, old);
+    fifo_name(record, to, new);
+    if (renameat(directory, old, directory, new) != 0)
+        return sill__fail_os("renameat", errno, "%s cannot be made", new);
+    return SILL_OK;
+}
+
 int sill__fifo_poll(struct pollfd *fds, nfds_t count, int64_t deadline)
 {
     for (;;) {

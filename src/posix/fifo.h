@@ -5,6 +5,7 @@
 #define SILL__POSIX_FIFO_H
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The runtime directory `path`, to reach what lies in it. DENIED, OS. */
@@ -16,6 +17,9 @@ int sill__fifo_directory(const char *path, int *out);
 int sill__fifo_open(int directory, const char *record, const char *what, int flags, int *out);
 /* Makes it, mode 0600. The caller holds the record, so what lies in its place is nobody's. */
 int sill__fifo_make(int directory, const char *record, const char *what);
+bool sill__fifo_exists(int directory, const char *record, const char *what);
+/* Gives it another WHAT. */
+int sill__fifo_rename(int directory, const char *record, const char *from, const char *to);
 void sill__fifo_remove(int directory, const char *record, const char *what);
 
 /* poll until `deadline` (clock.h), signals or not: how many are ready, or -1. */

@@ -210,12 +210,14 @@ static int take_attributes(struct mqueue *queue)
 static int make(struct mqueue *queue, const struct sill__queue_place *place, size_t message_max,
                 unsigned depth)
 {
-    struct sill__queue_bounds usual;
-    bounds(&usual);
+    struct sill__queue_bounds usual = {0};
+    int status = bounds(&usual);
+    if (status != SILL_OK)
+        return status;
     struct mq_attr want = {.mq_maxmsg = depth > 0 ? (long)depth : (long)usual.depth,
                            .mq_msgsize =
                                message_max > 0 ? (long)message_max : (long)usual.message_max};
-    int status = sill__fifo_directory(place->directory, &queue->directory);
+    status = sill__fifo_directory(place->directory, &queue->directory);
     if (status == SILL_OK)
         status = make_fifo(queue, "life", O_RDWR, &queue->life);
     if (status == SILL_OK)

@@ -7,8 +7,10 @@
  *                the pipe, and writes a byte once it has both. So anything that comes of it, a byte
  *                or the end, says that the pipe was opened.
  *
- * Who opens the pipe removes both names: a stream is used once. Until then a creator that writes
- * holds a reading end of its own, without which a writing one cannot be had, and says AGAIN.
+ * The second gets its name when the creator has both of them open: who finds it finds a pipe that
+ * is complete. Who opens the pipe removes both names: a stream is used once. Until then a creator
+ * that writes holds a reading end of its own, without which a writing one cannot be had, and says
+ * AGAIN.
  *
  * A FIFO that nobody has opened yet and one that was left read alike; poll tells them apart. A
  * forked child of the peer may hold its end open after the peer's death, so the peer's process is
@@ -53,6 +55,7 @@ struct sill__end {
 
 static void remove_both(int directory, const char *file)
 {
+    sill__fifo_remove(directory, file, "make");
     sill__fifo_remove(directory, file, "here");
     sill__fifo_remove(directory, file, "fifo");
 }
@@ -119,9 +122,11 @@ int sill__end_make(sill__end **out, const struct sill__pipe_place *place, bool w
     if (status == SILL_OK && writer)
         status = sill__fifo_open(end->directory, end->file, "fifo", O_WRONLY, &end->fd);
     if (status == SILL_OK)
-        status = sill__fifo_make(end->directory, end->file, "here");
+        status = sill__fifo_make(end->directory, end->file, "make");
     if (status == SILL_OK)
-        status = sill__fifo_open(end->directory, end->file, "here", O_RDONLY, &end->here);
+        status = sill__fifo_open(end->directory, end->file, "make", O_RDONLY, &end->here);
+    if (status == SILL_OK)
+        status = sill__fifo_rename(end->directory, end->file, "make", "here");
     if (status != SILL_OK) {
         remove_both(end->directory, end->file);
         destroy(end);
@@ -129,6 +134,16 @@ int sill__end_make(sill__end **out, const struct sill__pipe_place *place, bool w
     }
     *out = end;
     return SILL_OK;
+}
+
+bool sill__end_waits(const struct sill__pipe_place *place)
+{
+    int directory = -1;
+    if (sill__fifo_directory(place->directory, &directory) != SILL_OK)
+        return true; /* opening it will say why */
+    bool there = sill__fifo_exists(directory, place->file, "here");
+    close(directory);
+    return there;
 }
 
 /* If only the first of the two can be had, the creator sees a peer that came and went. */

@@ -315,11 +315,12 @@ static int create(sill__mail **out, const struct sill__queue_place *place, size_
     struct queue *queue = NULL;
     int set = -1, id = -1;
     key_t key = IPC_PRIVATE;
-    struct sill__queue_bounds usual;
-    bounds(&usual);
+    struct sill__queue_bounds usual = {0};
+    int status = bounds(&usual);
     if (message_max == 0)
         message_max = usual.message_max;
-    int status = parse_key(place->object, &key);
+    if (status == SILL_OK)
+        status = parse_key(place->object, &key);
     if (status == SILL_OK && message_max > SIZE_28)
         status = sill__fail(
             SILL_LIMIT, "Messages of %zu bytes are more than a System V queue takes.", message_max);

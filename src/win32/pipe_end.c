@@ -87,6 +87,12 @@ static int take_conn(sill__end *end, sill__conn *conn)
     return status;
 }
 
+bool sill__end_waits(const struct sill__pipe_place *place)
+{
+    (void)place;
+    return true;
+}
+
 int sill__end_open(sill__end **out, const struct sill__pipe_place *place, bool writer)
 {
     const struct sill__place where = place_of(place);
