@@ -171,7 +171,7 @@ static int make_failed(const char *call, int code)
 /* The size of the queue that was made, which is msgmnb at first. */
 static int set_size(struct queue *queue, size_t message_max, unsigned depth)
 {
-    struct msqid_ds info;
+    struct msqid_ds info = {0};
     struct msginfo limits = {0};
     size_t size = message_max;
     bool known = read_limits(&limits);
@@ -359,7 +359,7 @@ fail_set:
 /* The set of this record. FOREIGN: another one has the key. */
 static int find_set(const struct sill__queue_place *place, key_t *key, int *out)
 {
-    struct semid_ds info;
+    struct semid_ds info = {0};
     union argument where = {.buf = &info};
     int status = parse_key(place->object, key);
     if (status != SILL_OK)
@@ -402,7 +402,7 @@ static int find_queue(key_t key, struct msqid_ds *info, int *out)
 static int open_queue(sill__mail **out, const struct sill__queue_place *place)
 {
     struct queue *queue;
-    struct msqid_ds info;
+    struct msqid_ds info = {0};
     struct sembuf ever[2] = {{EVER, 0, IPC_NOWAIT}, {EVER, 1, IPC_NOWAIT}};
     key_t key = IPC_PRIVATE;
     int set = -1, id = -1;
@@ -515,7 +515,7 @@ static int users_end(struct queue *queue)
  * of that. */
 static int look(struct queue *queue, const struct sill__queue_wait *wait)
 {
-    struct msqid_ds info;
+    struct msqid_ds info = {0};
     if (msgctl(queue->queue, IPC_STAT, &info) != 0)
         return is_gone(errno) ? gone()
                               : sill__fail_os("msgctl", errno, "The queue cannot be looked at");
@@ -576,7 +576,7 @@ static int pollable(sill__mail *mail, sill_handle *out)
 
 static int count(sill__mail *mail, uint64_t *messages)
 {
-    struct msqid_ds info;
+    struct msqid_ds info = {0};
     if (msgctl(queue_of(mail)->queue, IPC_STAT, &info) != 0)
         return is_gone(errno) ? gone()
                               : sill__fail_os("msgctl", errno, "The queue cannot be looked at");
@@ -600,7 +600,7 @@ static void close_queue(sill__mail *mail, bool remove, bool ours)
 
 static int remove_queue(const struct sill__queue_place *place)
 {
-    struct msqid_ds info;
+    struct msqid_ds info = {0};
     key_t key = IPC_PRIVATE;
     int set = -1, id = -1;
     if (place->object[0] == '\0')
