@@ -76,6 +76,7 @@ static int show(const struct policy *policy, int count)
     cli_print("segments_max\t%" PRIu64 "\n", p.segments_max);
     cli_print("ring_size\t%" PRIu64 "\n", p.ring_size);
     cli_print("spin_ns\t%" PRIu64 "\n", p.spin_ns);
+    cli_print("nontemporal_min\t%" PRIu64 "\n", p.nontemporal_min);
     return CLI_FINE;
 }
 

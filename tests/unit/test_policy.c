@@ -38,6 +38,7 @@ static void default_values(void **state)
     assert_int_equal(policy.mapped_max, 256 * MIB);
     assert_int_equal(policy.ring_size, 16 * KIB);
     assert_int_equal(policy.spin_ns, 20000);
+    assert_int_equal(policy.nontemporal_min, 16 * KIB);
     assert_int_equal(policy.path, SILL_PATH_AUTO);
     assert_int_equal(sill_policy_validate(&policy), SILL_OK);
 }
