@@ -10,7 +10,6 @@
  */
 #include "policy_text.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -165,7 +164,7 @@ static int check_number(const struct place *at, const struct sill__tuned_field *
     if (whole ? !json_is_integer(it) : !json_is_number(it))
         return complain(at, sill__policy_type(it), allowed);
     double number = json_number_value(it);
-    if (isfinite(number) && number >= field->low && number <= field->high)
+    if (number >= field->low && number <= field->high)
         return SILL_OK;
     snprintf(is, sizeof is, "%.6g", number);
     return complain(at, is, allowed);
