@@ -90,7 +90,7 @@ static int run_client(struct bench_client *client)
     int status, end;
 
     bench_pairs_begin();
-    status = bench_pair_start(&client->pair, 0, largest(&client->sizes));
+    status = bench_pair_start(&client->pair, largest(&client->sizes));
     if (status < 0 && client->mode == BENCH_IDLE) {
         if ((status = bench_connect(client)) < 0)
             status = bench_measure_idle(client);

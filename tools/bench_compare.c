@@ -47,8 +47,8 @@ static int add_lanes(struct bench_rounds *rounds, const struct bench_way *way,
                0 ||
            (status = bench_rounds_add(rounds, way, &forced, SILL_PATH_INLINE, 0,
                                       policy->inline_max)) >= 0 ||
-           (status = bench_rounds_add(rounds, way, &large, SILL_PATH_INLINE,
-                                      policy->inline_max + 1, LARGE_MAX)) >= 0 ||
+           (status = bench_rounds_add(rounds, way, &large, SILL_PATH_INLINE, policy->inline_max + 1,
+                                      LARGE_MAX)) >= 0 ||
            (status = bench_rounds_add(rounds, way, &forced, SILL_PATH_MAPPED, 0,
                                       policy->mapped_max)) >= 0 ||
            (status = bench_rounds_add(rounds, way, &forced, SILL_PATH_ROUNDS, 2, UINT64_MAX)) >=

@@ -142,8 +142,9 @@ static int end_process(struct bench_pair *pair)
     return code == 0 && by_signal == 0 ? -1 : CLI_FAILED;
 }
 
-int bench_pair_start(struct bench_pair *pair, unsigned number, uint64_t size_max)
+int bench_pair_start(struct bench_pair *pair, uint64_t size_max)
 {
+    static unsigned number; /* of this process's pairs */
     struct arguments arguments = {.count = 0};
     char line[8];
 
@@ -151,7 +152,7 @@ int bench_pair_start(struct bench_pair *pair, unsigned number, uint64_t size_max
         return CLI_INTERRUPTED;
     if (bench_os_self(arguments.self, sizeof arguments.self) != 0)
         return cli_fail("this program's own file cannot be found");
-    snprintf(pair->name, sizeof pair->name, "sill-bench-%u-%u", os_process_number(), number);
+    snprintf(pair->name, sizeof pair->name, "sill-bench-%u-%u", os_process_number(), number++);
     snprintf(arguments.size, sizeof arguments.size, "%" PRIu64, size_max);
     if (core_count == 2)
         snprintf(arguments.core, sizeof arguments.core, "%u", cores[1]);

@@ -29,8 +29,8 @@ struct bench_pair {
     char name[64];          /* of its server */
 };
 
-/* This process goes to the first of two cores, where there are two, and Ctrl-C ends the calls of all
- * pairs' ports from now on. */
+/* This process goes to the first of two cores, where there are two, and Ctrl-C ends the calls of
+ * all pairs' ports from now on. */
 void bench_pairs_begin(void);
 /* Not any more: the ports may be closed. */
 void bench_pairs_end(void);
@@ -39,9 +39,9 @@ void bench_pairs_end(void);
 
 /* What a status means: CLI_INTERRUPTED, or CLI_FAILED after its sentence. */
 int bench_fail(int status);
-/* Starts the second process, on the second of two cores, and waits until it listens. `number` is
- * different for each pair. Messages have at most `size_max` bytes. */
-int bench_pair_start(struct bench_pair *pair, unsigned number, uint64_t size_max);
+/* Starts the second process, on the second of two cores, and waits until it listens. Messages have
+ * at most `size_max` bytes. */
+int bench_pair_start(struct bench_pair *pair, uint64_t size_max);
 /* One more port to the pair's server. */
 int bench_pair_open(const struct bench_pair *pair, sill_port **port);
 /* The port that is measured. Ctrl-C ends its calls. */

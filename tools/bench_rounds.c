@@ -53,7 +53,8 @@ int bench_rounds_add(struct bench_rounds *rounds, const struct bench_way *way,
     lane->pair.way.policy = NULL;
     lane->pair.way.path = path;
     lane->pair.data = rounds->data;
-    status = bench_pair_start(&lane->pair, rounds->lane_count++, most < to ? most : to);
+    status = bench_pair_start(&lane->pair, most < to ? most : to);
+    rounds->lane_count++;
     return status < 0 ? bench_pair_connect(&lane->pair) : status;
 }
 

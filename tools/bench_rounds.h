@@ -30,7 +30,7 @@ struct bench_rounds {
     unsigned lane_count;
     uint64_t sizes[BENCH_SIZES_MAX]; /* growing */
     unsigned size_count;
-    double slot;  /* seconds for one pair at one size */
+    double slot;   /* seconds for one pair at one size */
     unsigned done; /* rounds */
     void *data;
     /* the median one way of each round, ns; 0: the pair does not stand for this size */
@@ -44,7 +44,8 @@ struct bench_rounds {
  * message. The caller calls bench_pairs_begin before, and bench_pairs_end before the end. */
 struct bench_rounds *bench_rounds_new(const uint64_t *sizes, unsigned count, double slot);
 /* Adds a lane and starts its second process: for messages of `from` to `to` bytes, which `path`
- * forces (AUTO: none). `way` says the rest. */
+ * forces (AUTO: none). Rounds leave a lane out whose `from` is greater than its `to`. `way` says
+ * the rest. */
 int bench_rounds_add(struct bench_rounds *rounds, const struct bench_way *way,
                      const sill_policy *policy, int path, uint64_t from, uint64_t to);
 /* One more round. */

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.bash"
 
 expect 0 policy explain 0 100 8K 64K 1m 1G 1T
-[ "$(cut -f1,2 out | tr -d '\r' | tr '\t\n' ': ')" = "0:inline 100:inline 8192:channel 65536:mapped 1048576:mapped 1073741824:rounds 1099511627776:rounds " ] ||
+[ "$(cut -f1,2 out | tr -d '\r' | tr '\t\n' ': ')" = "0:inline 100:inline 8192:mapped 65536:mapped 1048576:mapped 1073741824:rounds 1099511627776:rounds " ] ||
     fail "explain: $(cat out)"
 [ "$(awk -F'\t' 'NF == 3 && $3 != ""' out | wc -l)" = 7 ] || fail "explain: reasons are missing"
 expect 0 policy explain 4096 --json

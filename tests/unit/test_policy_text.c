@@ -110,7 +110,7 @@ static const struct {
      "p:2:2: " INLINE_MAX "is 9000, but must be less than \"mapped_min\", which is 8000."},
     {"{\n\"mapped_min\": 8}",
      "p:2:1: " INLINE_MAX "is 4096 by default, but must be less than \"mapped_min\", which is 8."},
-    {"{\"inline_max\": 20000}",
+    {"{\"inline_max\": 20000, \"mapped_min\": 30000}",
      "p:1:2: " INLINE_MAX
      "is 20000, but must be at most a quarter of \"ring_size\", which is 16384 by default."},
     {"{\"segment_size\": 1073741824}",
@@ -218,7 +218,7 @@ static void takes_parts(void **state)
 {
     (void)state;
     static const char *const texts[] = {"{}", " {\n}\n", "{\"path\":\"auto\"}",
-                                        "{\"mapped\\u005fmin\": 65536}", "{\"spin_ns\": 20000}"};
+                                        "{\"mapped\\u005fmin\": 4097}", "{\"spin_ns\": 20000}"};
     sill_policy standard = SILL_POLICY_INIT;
     support_ok(sill_policy_defaults(&standard));
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
