@@ -1,7 +1,7 @@
 /* bench_compare.c - sill bench --compare: what the policy chooses beside every path there is.
  *
  * A lane for each forced path and one for the policy, all with the same policy otherwise, in turn.
- * Messages above the policy's inline_max take the ring in a lane of its own, with a ring that holds
+ * Messages above the policy's inline_max take the ring in lanes of their own, with rings that hold
  * them: the policy could have said so. Every message is read whole. Regret is the time of what was
  * chosen divided by that of the best, in the same round; the median of the rounds counts. What was
  * chosen runs twice, by choice and forced: the better of the two counts, or the noise between two
@@ -16,9 +16,9 @@
 
 #include "cli.h"
 
-enum { ROUNDS = 5, LANES = 6 };
-enum lane { CHANNEL, INLINE, LARGE, MAPPED, ROUNDS_LANE, CHOICE };
-#define LARGE_MAX (UINT64_C(256) << 10)
+enum { ROUNDS = 5, LANES = 6, LARGE_LANES = 8 };
+/* The policy's own lanes; behind them those with larger rings. */
+enum lane { CHOICE, CHANNEL, INLINE, MAPPED, PIECES, LARGE };
 
 struct verdict {
     int chosen, best; /* paths */
@@ -29,33 +29,27 @@ struct verdict {
 static int add_lanes(struct bench_rounds *rounds, const struct bench_way *way,
                      const sill_policy *policy)
 {
-    sill_policy forced = *policy, large = *policy;
-    int status;
+    static const int paths[] = {SILL_PATH_CHANNEL, SILL_PATH_INLINE, SILL_PATH_MAPPED,
+                                SILL_PATH_ROUNDS};
+    const uint64_t most[] = {UINT64_MAX, policy->inline_max, policy->mapped_max, UINT64_MAX};
+    sill_policy forced = *policy;
+    uint64_t size = 1;
+    int status = bench_rounds_add(rounds, way, policy, policy->path, 0, UINT64_MAX);
 
+    rounds->lanes[CHOICE].path = SILL_PATH_AUTO; /* whatever was taken counts */
     forced.path = SILL_PATH_AUTO;
-    large.path = SILL_PATH_AUTO;
-    if (large.inline_max < LARGE_MAX) {
-        large.inline_max = LARGE_MAX;
-        if (large.ring_size < 4 * LARGE_MAX)
-            large.ring_size = 4 * LARGE_MAX;
-        if (large.mapped_min <= LARGE_MAX)
-            large.mapped_min = LARGE_MAX + 1;
-        if (large.mapped_max < large.mapped_min)
-            large.mapped_max = 2 * LARGE_MAX;
+    for (unsigned i = 0; i < 4 && status < 0; i++)
+        status = bench_rounds_add(rounds, way, &forced, paths[i], 0, most[i]);
+    while (size <= policy->inline_max)
+        size *= 2;
+    if (size < BENCH_INLINE_MAX / (1 << (LARGE_LANES - 1)))
+        size = BENCH_INLINE_MAX / (1 << (LARGE_LANES - 1));
+    for (uint64_t from = policy->inline_max + 1; size <= BENCH_INLINE_MAX && status < 0;
+         from = size + 1, size *= 2) {
+        sill_policy large = bench_with_ring(policy, size);
+
+        status = bench_rounds_add(rounds, way, &large, SILL_PATH_INLINE, from, size);
     }
-    (void)((status = bench_rounds_add(rounds, way, &forced, SILL_PATH_CHANNEL, 0, UINT64_MAX)) >=
-               0 ||
-           (status = bench_rounds_add(rounds, way, &forced, SILL_PATH_INLINE, 0,
-                                      policy->inline_max)) >= 0 ||
-           (status = bench_rounds_add(rounds, way, &large, SILL_PATH_INLINE, policy->inline_max + 1,
-                                      LARGE_MAX)) >= 0 ||
-           (status = bench_rounds_add(rounds, way, &forced, SILL_PATH_MAPPED, 0,
-                                      policy->mapped_max)) >= 0 ||
-           (status = bench_rounds_add(rounds, way, &forced, SILL_PATH_ROUNDS, 2, UINT64_MAX)) >=
-               0 ||
-           (status = bench_rounds_add(rounds, way, policy, policy->path, 0, UINT64_MAX)) >= 0);
-    if (status < 0)
-        rounds->lanes[CHOICE].path = SILL_PATH_AUTO; /* whatever was taken counts */
     return status;
 }
 
@@ -66,10 +60,10 @@ static double one_regret(const struct bench_rounds *rounds, unsigned size, unsig
     double taken = rounds->ns[CHOICE][size][round], best = taken;
     unsigned i;
 
-    for (i = 0; i < CHOICE; i++) {
+    for (i = CHANNEL; i < rounds->lane_count; i++) {
         double ns = rounds->ns[i][size][round];
 
-        if (ns > 0 && rounds->took[i][size] == chosen && i != LARGE && ns < taken)
+        if (ns > 0 && rounds->took[i][size] == chosen && i < LARGE && ns < taken)
             taken = ns;
         if (ns > 0 && ns < best)
             best = ns;
@@ -85,10 +79,10 @@ static struct verdict judge(const struct bench_rounds *rounds, unsigned size)
 
     v.best = v.chosen;
     v.best_ns = v.chosen_ns = bench_rounds_quantile(rounds, CHOICE, size, 0.5);
-    for (i = 0; i < CHOICE; i++) {
+    for (i = CHANNEL; i < rounds->lane_count; i++) {
         double ns = bench_rounds_quantile(rounds, i, size, 0.5);
 
-        if (ns > 0 && rounds->took[i][size] == v.chosen && i != LARGE && ns < v.chosen_ns)
+        if (ns > 0 && rounds->took[i][size] == v.chosen && i < LARGE && ns < v.chosen_ns)
             v.chosen_ns = ns;
         if (ns > 0 && ns < v.best_ns) {
             v.best_ns = ns;
@@ -110,7 +104,7 @@ static void print_json(const struct bench_rounds *rounds, unsigned size, const s
            "\"chosen_ns\":%.1f,\"best_ns\":%.1f,\"one_way_ns\":{",
            rounds->sizes[size], sill_path_name(v->chosen), sill_path_name(v->best), v->regret,
            v->chosen_ns, v->best_ns);
-    for (i = 0; i < CHOICE; i++) {
+    for (i = CHANNEL; i < rounds->lane_count; i++) {
         double ns = bench_rounds_quantile(rounds, i, size, 0.5);
 
         if (ns > 0) {

@@ -58,6 +58,21 @@ int bench_rounds_add(struct bench_rounds *rounds, const struct bench_way *way,
     return status < 0 ? bench_pair_connect(&lane->pair) : status;
 }
 
+sill_policy bench_with_ring(const sill_policy *policy, uint64_t inline_max)
+{
+    sill_policy p = *policy;
+
+    p.inline_max = inline_max;
+    p.path = SILL_PATH_AUTO;
+    while (p.ring_size < 4 * inline_max)
+        p.ring_size *= 2;
+    if (p.mapped_min <= inline_max)
+        p.mapped_min = inline_max + 1;
+    if (p.mapped_max < p.mapped_min)
+        p.mapped_max = 2 * inline_max;
+    return p;
+}
+
 int bench_rounds_trip(struct bench_rounds *rounds, unsigned index, uint64_t size, double seconds,
                       double *ns)
 {

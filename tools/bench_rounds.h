@@ -15,6 +15,9 @@
 
 enum { BENCH_ROUNDS_MAX = 24 };
 
+/* Larger messages are not tried in the ring: each connection would have two of more than 128 KiB. */
+#define BENCH_INLINE_MAX (UINT64_C(32) << 10)
+
 /* A pair, and for which messages it stands. */
 struct bench_lane {
     struct bench_pair pair;
@@ -48,6 +51,8 @@ struct bench_rounds *bench_rounds_new(const uint64_t *sizes, unsigned count, dou
  * the rest. */
 int bench_rounds_add(struct bench_rounds *rounds, const struct bench_way *way,
                      const sill_policy *policy, int path, uint64_t from, uint64_t to);
+/* The policy with rings for messages of up to `inline_max`, and no larger than that takes. */
+sill_policy bench_with_ring(const sill_policy *policy, uint64_t inline_max);
 /* One more round. */
 int bench_rounds_run(struct bench_rounds *rounds);
 /* The lane's round trips of `size` for `seconds`: their median one way. */

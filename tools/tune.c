@@ -1,11 +1,13 @@
 /* tune.c - sill tune: measures this machine and writes the policy that follows. */
 #include "tune.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
+#include "files.h"
 
 struct tune_options {
     const char *output;
@@ -49,8 +51,8 @@ const struct cli_command cli_tune = {
 
 static void print_value(const struct tune_result *r, enum policy_key key)
 {
-    cli_print("%-16s %12llu  %-8s  %s\n", policy_key_name(key),
-              (unsigned long long)r->values[key].value,
+    cli_print("%-16s %12" PRIu64 "  %-8s  %s\n", policy_key_name(key),
+              r->values[key].value,
               r->values[key].measured ? "measured" : "default", r->values[key].why);
 }
 
@@ -79,11 +81,26 @@ static int write_result(const struct tune_options *o, const struct tune_result *
     return status == SILL_OK ? -1 : cli_fail_sill(status);
 }
 
+/* What cannot be written is told before a minute is spent on it. */
+static int check_output(const char *path)
+{
+    struct output output;
+    int status = path ? output_open(&output, path) : -1;
+
+    if (path && status < 0)
+        output_discard(&output);
+    return status;
+}
+
 static int measure(const struct tune_options *o)
 {
-    struct tune_file *loaded = calloc(1, sizeof *loaded);
-    int status;
+    struct tune_file *loaded;
+    int status = check_output(o->output);
 
+    if (status >= 0 || (o->plot && strcmp(o->plot, "-") != 0 &&
+                        (status = check_output(o->plot)) >= 0))
+        return status;
+    loaded = calloc(1, sizeof *loaded);
     if (!loaded)
         return cli_fail("out of memory");
     loaded->policy = (sill_policy)SILL_POLICY_INIT;

@@ -10,7 +10,8 @@
 
 enum { FEW = 3 /* points of a line, at least */ };
 static const double SAME = 1.03;  /* a smaller gain is none */
-static const double WORTH = 1.10; /* what leaving the default nontemporal_min must bring */
+static const double WORTH = 1.15; /* what leaving the default nontemporal_min must bring */
+static const double ABOUT = 1.6;     /* a wait that is about as long as another */
 static const double AGREE = 0.75; /* of the rounds */
 static const double PIECE = 0.02; /* what another line must take off the error */
 
@@ -207,14 +208,14 @@ enum tune_outcome tune_paths(const struct tune_curves *c, const struct tune_thre
     *out = best;
     usual = least = tune_regret(c, &best);
     for (unsigned i = 0; i < c->size_count; i++)
-        for (unsigned j = i; j < c->size_count; j++) {
+        for (unsigned j = i; j <= c->size_count; j++) {
             struct tune_thresholds t = *out;
             double regret;
 
-            if (c->sizes[i] > TUNE_INLINE_MAX)
-                break;
             t.inline_max = c->sizes[i];
-            t.mapped_min = j == i ? c->sizes[i] + 1 : c->sizes[j];
+            t.mapped_min = j == i              ? c->sizes[i] + 1
+                           : j < c->size_count ? c->sizes[j]
+                                               : 2 * c->sizes[j - 1]; /* none of them is mapped */
             if (j == i + 1)
                 continue; /* the same for the sizes that were measured */
             regret = tune_regret(c, &t);
@@ -295,13 +296,16 @@ enum tune_outcome tune_nontemporal(const struct tune_curves *c,
 
 /* ---- the rest ---- */
 
-uint64_t tune_spin_ns(double wake_ns, unsigned cores)
+uint64_t tune_spin_ns(double wake_ns, unsigned cores, uint64_t standard)
 {
+    double ratio = wake_ns / (double)(standard ? standard : 1);
     uint64_t us = 1;
 
     if (cores < 2 || wake_ns <= 0)
         return 0;
-    while (us < 1000 && wake_ns / 1000 > (double)us * sqrt(2))
+    if (ratio > 1 / ABOUT && ratio < ABOUT)
+        return standard;
+    while (us < 1000 && wake_ns / 1000 > (double)us)
         us *= 2;
     return us * 1000;
 }

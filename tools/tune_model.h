@@ -17,8 +17,7 @@ enum {
     TUNE_POINTS_MAX = SILL_PATH_COUNT * TUNE_SIZES_MAX,
     TUNE_PIECES = 4, /* of one path, at most */
     TUNE_PIECES_MAX = SILL_PATH_COUNT * TUNE_PIECES,
-    TUNE_WHY = 200,
-    TUNE_INLINE_MAX = 32768 /* each connection has two rings four times as large */
+    TUNE_WHY = 200
 };
 
 /* What is measured. MAPPED is written with plain stores, NONTEMPORAL past the caches. */
@@ -90,9 +89,10 @@ enum tune_outcome tune_paths(const struct tune_curves *curves,
 /* The largest regret over the sizes of thresholds whose nontemporal_min is settled. */
 double tune_regret(const struct tune_curves *curves, const struct tune_thresholds *thresholds);
 
-/* Spinning as long as a wake-up takes costs at most twice what the best choice would have: the
- * power of two of microseconds that is next to it. 0 where there is one processor. */
-uint64_t tune_spin_ns(double wake_ns, unsigned cores);
+/* Spinning as long as a wake-up takes costs at most twice what the best choice would have: the next
+ * power of two of microseconds, or the default where that is about as long. 0 where there is one
+ * processor. */
+uint64_t tune_spin_ns(double wake_ns, unsigned cores, uint64_t standard);
 /* Rates of streams through rings of `ring`, 2 ring, 4 ring, ...: each doubling must pay by 15 %. */
 uint64_t tune_ring_size(uint64_t ring, const double *rates, unsigned count);
 /* The segment whose pages cost as much as the rest of making it: with smaller ones most is spent on

@@ -187,6 +187,16 @@ char *tune_result_text(const struct tune_result *result, const sill_policy *poli
 
 /* ---- reading ---- */
 
+uint64_t tune_reach(const struct tune_result *result, int path)
+{
+    uint64_t most = 0;
+
+    for (unsigned i = 0; i < result->point_count; i++)
+        if (result->points[i].path == path && result->points[i].size > most)
+            most = result->points[i].size;
+    return most;
+}
+
 static void text_of(json_t *object, const char *key, char *out, size_t size)
 {
     const char *text = json_string_value(json_object_get(object, key));

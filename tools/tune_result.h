@@ -38,6 +38,9 @@ struct tune_result {
  * NULL: out of memory. */
 char *tune_result_text(const struct tune_result *result, const sill_policy *policy);
 
+/* The largest size of a path that was measured; 0: none. */
+uint64_t tune_reach(const struct tune_result *result, int path);
+
 /* A policy file that was read again. */
 struct tune_file {
     sill_policy policy;

@@ -62,7 +62,7 @@ static const struct {
     {"{\"tuned\": {\"quick\": 1}}",
      "p:1:21: \"tuned.quick\" is a number, but must be true or false."},
     {"{\"tuned\": {\"sill\": \"a\\tb\"}}", "p:1:20: \"tuned.sill\" is a string with a control "
-                                          "character, but must be one without."},
+                                           "character, but must be one without."},
     {"{\"tuned\": {\"machine\": {\"cores\": 0}}}",
      "p:1:33: \"tuned.machine.cores\" is 0, but must be an integer from 1 to 65536."},
     {"{\"tuned\": {\"machine\": {\"cores\": 1.5}}}",
@@ -107,9 +107,8 @@ static void refuses_too_much(void **state)
         strcat(text, ",1");
     strcat(text, "]}}");
     support_status(SILL_INVALID, parse(&policy, text));
-    assert_string_equal(
-        sill_last_error()->message,
-        "p:1:19: \"tuned.fit\" is too long, but must be a list of at most 2048.");
+    assert_string_equal(sill_last_error()->message,
+                        "p:1:19: \"tuned.fit\" is too long, but must be a list of at most 2048.");
     strcpy(text, "{\"tuned\": {\"date\": \"");
     for (int i = 0; i <= SILL__TUNED_TEXT_MAX; i++)
         strcat(text, "x");
@@ -165,9 +164,9 @@ static void compare(const struct sill__tuned_field *fields, json_t *schema);
 static void compare_one(const struct sill__tuned_field *field, json_t *property)
 {
     static const char *const types[] = {
-        [SILL__TUNED_TEXT] = "string",     [SILL__TUNED_WORD] = "string",
-        [SILL__TUNED_FLAG] = "boolean",    [SILL__TUNED_INTEGER] = "integer",
-        [SILL__TUNED_NUMBER] = "number",   [SILL__TUNED_OBJECT] = "object",
+        [SILL__TUNED_TEXT] = "string",   [SILL__TUNED_WORD] = "string",
+        [SILL__TUNED_FLAG] = "boolean",  [SILL__TUNED_INTEGER] = "integer",
+        [SILL__TUNED_NUMBER] = "number", [SILL__TUNED_OBJECT] = "object",
         [SILL__TUNED_LIST] = "array",
     };
     assert_non_null(property);
@@ -198,9 +197,8 @@ static bool is_required(json_t *schema, const char *name)
 {
     size_t index;
     json_t *word;
-    json_array_foreach(json_object_get(schema, "required"), index, word)
-        if (strcmp(json_string_value(word), name) == 0)
-            return true;
+    json_array_foreach(json_object_get(schema, "required"), index,
+                       word) if (strcmp(json_string_value(word), name) == 0) return true;
     return false;
 }
 
