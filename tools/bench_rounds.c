@@ -109,30 +109,53 @@ int bench_rounds_rate(struct bench_rounds *rounds, unsigned index, uint64_t size
     return -1;
 }
 
-int bench_rounds_run(struct bench_rounds *rounds)
+/* The lanes at one size. `lost` counts for each lane the sizes in a row at which it was slow. */
+static int run_size(struct bench_rounds *rounds, unsigned size, unsigned lost[BENCH_PAIRS_MAX])
 {
-    int status = -1;
-    unsigned size, i;
+    uint64_t bytes = rounds->sizes[size];
+    int skips = rounds->skip_from && bytes >= rounds->skip_from;
+    double best = 0;
+    int best_path = SILL_PATH_AUTO;
+    unsigned i;
 
-    for (size = 0; size < rounds->size_count; size++) {
-        uint64_t bytes = rounds->sizes[size];
+    for (i = 0; i < rounds->lane_count; i++) {
+        struct bench_lane *lane = &rounds->lanes[i];
+        double *ns = &rounds->ns[i][size][rounds->done];
+        int status;
 
-        for (i = 0; i < rounds->lane_count && status < 0; i++) {
-            struct bench_lane *lane = &rounds->lanes[i];
-            double *ns = &rounds->ns[i][size][rounds->done];
-
-            if (bytes < lane->from || bytes > lane->to)
-                continue;
-            status = bench_rounds_trip(rounds, i, bytes, rounds->slot, ns);
-            rounds->took[i][size] = (int)lane->pair.told.path;
-            if (lane->path && lane->path != rounds->took[i][size])
-                *ns = 0;
-        }
+        if (bytes < lane->from || bytes > lane->to || (skips && lost[i] >= 2))
+            continue;
+        status = bench_rounds_trip(rounds, i, bytes, rounds->slot, ns);
         if (status >= 0)
             return status;
+        rounds->took[i][size] = (int)lane->pair.told.path;
+        if (lane->path && lane->path != rounds->took[i][size])
+            *ns = 0;
+        else if (best <= 0 || *ns < best) {
+            best = *ns;
+            best_path = lane->path;
+        }
     }
-    rounds->done++;
+    for (i = 0; i < rounds->lane_count; i++)
+        if (!skips || lost[i] < 2)
+            lost[i] =
+                rounds->ns[i][size][rounds->done] > 2 * best && rounds->lanes[i].path != best_path
+                    ? lost[i] + 1
+                    : 0;
     return -1;
+}
+
+int bench_rounds_run(struct bench_rounds *rounds)
+{
+    unsigned lost[BENCH_PAIRS_MAX] = {0};
+    int status = -1;
+    unsigned size;
+
+    for (size = 0; size < rounds->size_count && status < 0; size++)
+        status = run_size(rounds, size, lost);
+    if (status < 0)
+        rounds->done++;
+    return status;
 }
 
 int bench_rounds_end(struct bench_rounds *rounds)

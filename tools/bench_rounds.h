@@ -15,7 +15,8 @@
 
 enum { BENCH_ROUNDS_MAX = 24 };
 
-/* Larger messages are not tried in the ring: each connection would have two of more than 128 KiB. */
+/* Larger messages are not tried in the ring: each connection would have two of more than 128 KiB.
+ */
 #define BENCH_INLINE_MAX (UINT64_C(32) << 10)
 
 /* A pair, and for which messages it stands. */
@@ -33,8 +34,10 @@ struct bench_rounds {
     unsigned lane_count;
     uint64_t sizes[BENCH_SIZES_MAX]; /* growing */
     unsigned size_count;
-    double slot;   /* seconds for one pair at one size */
-    unsigned done; /* rounds */
+    double slot;        /* seconds for one pair at one size */
+    uint64_t skip_from; /* a path that has been twice as slow as the best at two sizes in a row is
+                           left out of the round's larger ones, from this size on; 0: never */
+    unsigned done;      /* rounds */
     void *data;
     /* the median one way of each round, ns; 0: the pair does not stand for this size */
     double ns[BENCH_PAIRS_MAX][BENCH_SIZES_MAX][BENCH_ROUNDS_MAX];

@@ -1,8 +1,10 @@
 /* tune_measure.c - what `sill tune` measures, in what order, and what becomes of it.
  *
- * One lane (bench_rounds.h) for each thing that is compared, each with a second process of its own:
- * the channel; the ring; blocks written with plain stores and past the caches; rounds; a receiver
- * that sleeps at once; larger rings, each for the messages that need it; segments made anew. Rounds
+ * One lane (bench_rounds.h) for each thing that is compared, each with a second process of its own.
+ * First what a wake-up takes, since two sides that wait for too short a time sleep at each message,
+ * and then that is all that can be measured. Then the paths: the channel; the ring, larger ones for
+ * the messages that need them; blocks written with plain stores and past the caches; rounds. Then
+ * streams through the rings, and segments made anew. Rounds
  * go on until the time for them is spent, so a slow machine gets fewer, never less than MIN_ROUNDS.
  * Where the rounds do not agree about a value they go on for as long again; then the default is
  * kept and the reason told.
@@ -23,14 +25,16 @@
 
 #include "cli.h"
 
-/* Lanes, behind those of enum tune_kind. */
-enum { BLOCK = TUNE_KINDS, RING, MAKING = RING + 3, LANES, TUNED = LANES, STANDARD };
+/* Lanes: receivers that sleep at once and that hardly do; those of enum tune_kind; larger rings; one
+ * for segments; and at last the two policies. */
+enum { BLOCK, LOOKING, KINDS, RING = KINDS + TUNE_KINDS, MAKING = RING + 3, TUNED, STANDARD };
 
 enum {
     RINGS = MAKING - RING, /* larger ones than the default's */
     MIN_ROUNDS = 3,
     CHECK_ROUNDS = 3,
     MAKINGS = 5, /* of each size */
+    WAKES = 9,
     SEGMENTS = 4,
     STREAM_SIZE = 64
 };
@@ -45,6 +49,7 @@ struct tuning {
     struct bench_rounds *rounds;
     struct tune_curves *curves;
     sill_policy standard;
+    sill_policy base; /* the same with the wait that was measured: what all paths run with */
     struct bench_way way;
     uint64_t begin_ns;
     int quick;
@@ -84,10 +89,62 @@ static int add(struct tuning *t, const sill_policy *policy, int path, uint64_t f
     return bench_rounds_add(t->rounds, &t->way, policy, path, from, to);
 }
 
+/* ---- waking ---- */
+
+static void say_spin(struct tuning *t, double low, double high)
+{
+    struct tune_result *r = t->result;
+
+    if (r->machine.cores < 2) {
+        r->values[POLICY_SPIN_NS].value = 0;
+        say(t, POLICY_SPIN_NS, 1, "with one processor there is nobody to wait for while looking");
+    } else if (low <= 0 || high > 4 * low) {
+        say(t, POLICY_SPIN_NS, 0, "noisy: to wake a receiver took %.1f to %.1f us", low / 1000,
+            high / 1000);
+    } else {
+        r->values[POLICY_SPIN_NS].value =
+            tune_spin_ns(r->costs.wake_ns, r->machine.cores, t->standard.spin_ns);
+        say(t, POLICY_SPIN_NS, 1, "to wake a receiver takes %.1f us more than to find it looking",
+            r->costs.wake_ns / 1000);
+    }
+}
+
+static int find_spin(struct tuning *t)
+{
+    sill_policy p = t->standard;
+    double wakes[WAKES];
+    int status;
+
+    p.spin_ns = 0;
+    if ((status = add(t, &p, SILL_PATH_INLINE, UINT64_MAX, BENCH_SIZE_MIN)) >= 0)
+        return status;
+    p.spin_ns = 1000000; /* longer than a wake-up, and soon over when another lane has its turn */
+    status = add(t, &p, SILL_PATH_INLINE, UINT64_MAX, BENCH_SIZE_MIN);
+    for (unsigned i = 0; i < WAKES && status < 0; i++) {
+        double asleep = 0, looking = 0;
+
+        progress(t, "measuring wake-ups");
+        status =
+            bench_rounds_trip(t->rounds, BLOCK, BENCH_SIZE_MIN, t->quick ? 0.01 : 0.05, &asleep);
+        if (status < 0)
+            status = bench_rounds_trip(t->rounds, LOOKING, BENCH_SIZE_MIN, 0.005, &looking);
+        wakes[i] = asleep - looking;
+    }
+    if (status >= 0)
+        return status;
+    t->result->costs.wake_ns = fmax(0, bench_quantile(wakes, WAKES, 0.5));
+    say_spin(t, bench_quantile(wakes, WAKES, 0.25), bench_quantile(wakes, WAKES, 0.75));
+    t->base = t->standard;
+    t->base.spin_ns = t->result->values[POLICY_SPIN_NS].value;
+    return -1;
+}
+
+/* ---- the paths' lanes ---- */
+
 /* The lanes of the paths, in the order of enum tune_kind. */
 static int add_paths(struct tuning *t)
 {
-    sill_policy p = t->standard;
+    sill_policy p = t->base;
     int status;
 
     if ((status = add(t, &p, SILL_PATH_CHANNEL, 0, LARGEST)) >= 0 ||
@@ -99,26 +156,23 @@ static int add_paths(struct tuning *t)
     p.nontemporal_min = 0;
     if ((status = add(t, &p, SILL_PATH_MAPPED, 1024, LARGEST)) >= 0)
         return status;
-    return add(t, &t->standard, SILL_PATH_ROUNDS, 64 * KIB, LARGEST);
+    return add(t, &t->base, SILL_PATH_ROUNDS, 64 * KIB, LARGEST);
 }
 
-/* Those that are not part of the rounds, or only for the smallest message. */
 static int add_others(struct tuning *t)
 {
-    sill_policy p = t->standard;
-    int status;
+    sill_policy p;
+    int status = -1;
 
-    p.spin_ns = 0;
-    status = add(t, &p, SILL_PATH_INLINE, BENCH_SIZE_MIN, BENCH_SIZE_MIN);
     for (int i = 0; i < RINGS && status < 0; i++) {
-        uint64_t below = t->standard.inline_max << i;
+        uint64_t below = t->base.inline_max << i;
 
-        p = bench_with_ring(&t->standard, 2 * below);
+        p = bench_with_ring(&t->base, 2 * below);
         status = add(t, &p, SILL_PATH_INLINE, below + 1, 2 * below);
     }
     if (status >= 0)
         return status;
-    p = t->standard;
+    p = t->base;
     p.segment_size = 4 * KIB; /* so that each message makes a segment of its own size */
     return add(t, &p, SILL_PATH_MAPPED, UINT64_MAX, 16 * MIB);
 }
@@ -132,6 +186,7 @@ static int run_rounds(struct tuning *t, double until, unsigned least)
     while (status < 0 && t->rounds->done < BENCH_ROUNDS_MAX &&
            (t->rounds->done < least || since(t) < until)) {
         progress(t, "measuring the paths");
+        t->rounds->skip_from = t->quick ? 256 * KIB : t->rounds->done > 0 ? 4 * MIB : 0;
         status = bench_rounds_run(t->rounds);
     }
     return status;
@@ -145,7 +200,7 @@ static unsigned kind_lane(const struct tuning *t, unsigned kind, unsigned size)
     for (unsigned ring = RING; kind == TUNE_INLINE && ring < RING + RINGS; ring++)
         if (bytes >= t->rounds->lanes[ring].from && bytes <= t->rounds->lanes[ring].to)
             return ring;
-    return kind;
+    return KINDS + kind;
 }
 
 static void take_curves(struct tuning *t)
@@ -220,8 +275,8 @@ static int find_thresholds(struct tuning *t, double time)
         say(t, POLICY_NONTEMPORAL_MIN, 0, "noisy: the rounds do not agree");
     else
         say(t, POLICY_NONTEMPORAL_MIN, 1, "%s",
-            f.nontemporal == TUNE_BETTER ? "on average over the sizes a seventh sooner or more"
-                                         : "no other value is a seventh better");
+            f.nontemporal == TUNE_BETTER ? "on average over the sizes a quarter sooner or more"
+                                         : "no other value is a quarter better");
     return -1;
 }
 
@@ -230,14 +285,14 @@ static void take_points(struct tuning *t)
 {
     static const int paths[] = {SILL_PATH_CHANNEL, SILL_PATH_INLINE, SILL_PATH_MAPPED,
                                 SILL_PATH_ROUNDS};
-    static const unsigned lanes[] = {TUNE_CHANNEL, TUNE_INLINE, TUNE_MAPPED, TUNE_ROUNDS};
+    static const unsigned kinds[] = {TUNE_CHANNEL, TUNE_INLINE, TUNE_MAPPED, TUNE_ROUNDS};
     struct tune_result *r = t->result;
 
     for (unsigned i = 0; i < sizeof paths / sizeof paths[0]; i++)
         for (unsigned size = 0; size < t->rounds->size_count; size++) {
             uint64_t bytes = t->rounds->sizes[size];
-            int past = lanes[i] == TUNE_MAPPED && bytes >= r->values[POLICY_NONTEMPORAL_MIN].value;
-            unsigned lane = past ? (unsigned)TUNE_NONTEMPORAL : kind_lane(t, lanes[i], size);
+            int past = kinds[i] == TUNE_MAPPED && bytes >= r->values[POLICY_NONTEMPORAL_MIN].value;
+            unsigned lane = kind_lane(t, past ? (unsigned)TUNE_NONTEMPORAL : kinds[i], size);
             struct tune_point point = {paths[i], bytes,
                                        bench_rounds_quantile(t->rounds, lane, size, 0.5),
                                        bench_rounds_quantile(t->rounds, lane, size, 0.25),
@@ -247,34 +302,6 @@ static void take_points(struct tuning *t)
                 r->points[r->point_count++] = point;
         }
     r->piece_count = tune_fit(r->points, r->point_count, r->pieces);
-}
-
-/* ---- waking ---- */
-
-static void find_spin(struct tuning *t)
-{
-    double wakes[BENCH_ROUNDS_MAX];
-    unsigned count = 0;
-    double low, high;
-    struct tune_result *r = t->result;
-
-    for (unsigned i = 0; i < t->rounds->done; i++)
-        if (t->rounds->ns[BLOCK][0][i] > 0 && t->rounds->ns[TUNE_INLINE][0][i] > 0)
-            wakes[count++] = t->rounds->ns[BLOCK][0][i] - t->rounds->ns[TUNE_INLINE][0][i];
-    r->costs.wake_ns = fmax(0, bench_quantile(wakes, count, 0.5));
-    low = bench_quantile(wakes, count, 0.25);
-    high = bench_quantile(wakes, count, 0.75);
-    if (r->machine.cores < 2) {
-        r->values[POLICY_SPIN_NS].value = 0;
-        say(t, POLICY_SPIN_NS, 1, "with one processor there is nobody to wait for while looking");
-    } else if (count == 0 || low <= 0 || high > 2 * low) {
-        say(t, POLICY_SPIN_NS, 0, "noisy: to wake a receiver took %.1f to %.1f us", low / 1000,
-            high / 1000);
-    } else {
-        r->values[POLICY_SPIN_NS].value = tune_spin_ns(r->costs.wake_ns, r->machine.cores, t->standard.spin_ns);
-        say(t, POLICY_SPIN_NS, 1, "to wake a receiver takes %.1f us more than to find it looking",
-            r->costs.wake_ns / 1000);
-    }
 }
 
 /* ---- rings ---- */
@@ -289,7 +316,7 @@ static int find_ring(struct tuning *t)
     for (unsigned i = 0; i < MAKINGS && status < 0; i++)
         for (unsigned ring = 0; ring <= RINGS && status < 0; ring++) {
             progress(t, "measuring rings");
-            status = bench_rounds_rate(t->rounds, ring == 0 ? TUNE_INLINE : RING + ring - 1,
+            status = bench_rounds_rate(t->rounds, ring == 0 ? KINDS + TUNE_INLINE : RING + ring - 1,
                                        STREAM_SIZE, slot, &rates[ring][i]);
         }
     if (status >= 0)
@@ -464,6 +491,7 @@ static int check(struct tuning *t, sill_policy *policy)
         (status = add(t, &t->standard, SILL_PATH_AUTO, 0, LARGEST)) >= 0)
         return status;
     r->done = 0;
+    r->skip_from = 0;
     for (unsigned i = 0; i < 2 * CHECK_ROUNDS && status < 0; i++) {
         progress(t, "checking against the default");
         status = bench_rounds_run(r);
@@ -485,10 +513,9 @@ static int run(struct tuning *t, sill_policy *policy)
 {
     int status;
 
-    if ((status = add_paths(t)) >= 0 || (status = add_others(t)) >= 0 ||
-        (status = find_thresholds(t, t->quick ? 4.5 : 30)) >= 0)
+    if ((status = find_spin(t)) >= 0 || (status = add_paths(t)) >= 0 ||
+        (status = add_others(t)) >= 0 || (status = find_thresholds(t, t->quick ? 5 : 30)) >= 0)
         return status;
-    find_spin(t);
     take_points(t);
     find_costs(t->result);
     if ((status = find_ring(t)) >= 0 || (status = find_segment(t)) >= 0)

@@ -9,11 +9,11 @@
 #include <string.h>
 
 enum { FEW = 3 /* points of a line, at least */ };
-static const double SAME = 1.03;  /* a smaller gain is none */
-static const double WORTH = 1.15; /* what leaving the default nontemporal_min must bring */
-static const double ABOUT = 1.6;     /* a wait that is about as long as another */
-static const double AGREE = 0.75; /* of the rounds */
-static const double PIECE = 0.02; /* what another line must take off the error */
+static const double SAME = 1.03;   /* a smaller gain is none */
+static const double WORTH = 1.25;  /* what leaving the default nontemporal_min must bring */
+static const double SAFELY = 1.25; /* longer than a wake-up to wait */
+static const double AGREE = 0.75;  /* of the rounds */
+static const double PIECE = 0.02;  /* what another line must take off the error */
 
 /* ---- the cost model ---- */
 
@@ -76,7 +76,8 @@ static unsigned fit_path(const struct tune_point *points, unsigned count, struct
                 struct tune_piece line;
                 double before = k == 1 ? (at == 0 ? 0 : INFINITY) : error[k - 1][at];
 
-                if ((k > 1 && at == 0) || (end - at < FEW && count >= FEW) || isinf(before))
+                if ((k > 1 && at == 0) || (end - at < FEW && count >= FEW) ||
+                    before == (double)INFINITY)
                     continue;
                 before += fit_line(points + at, end - at, &line);
                 if (before < error[k][end]) {
@@ -152,12 +153,13 @@ static double best_of(const struct tune_curves *c, const struct tune_thresholds 
     return best;
 }
 
+/* 0 where the choice was not measured. */
 static double regret_at(const struct tune_curves *c, const struct tune_thresholds *t, unsigned size,
                         unsigned round)
 {
     double ns = c->ns[kind_of(t, c->sizes[size])][size][round];
 
-    return ns > 0 ? ns / best_of(c, t, size, round) : INFINITY; /* not measured: not to be chosen */
+    return ns > 0 ? ns / best_of(c, t, size, round) : 0;
 }
 
 double tune_regret(const struct tune_curves *c, const struct tune_thresholds *t)
@@ -165,13 +167,18 @@ double tune_regret(const struct tune_curves *c, const struct tune_thresholds *t)
     double most = 1;
 
     for (unsigned size = 0; size < c->size_count; size++) {
+        unsigned count = 0;
         double sum = 0;
 
-        for (unsigned round = 0; round < c->rounds; round++)
-            sum += log(regret_at(c, t, size, round));
-        most = fmax(most, c->rounds ? exp(sum / c->rounds) : 1);
+        for (unsigned round = 0; round < c->rounds; round++) {
+            double regret = regret_at(c, t, size, round);
+
+            sum += regret > 0 ? log(regret) : 0;
+            count += regret > 0;
+        }
+        most = fmax(most, count ? exp(sum / count) : INFINITY); /* not known: not to be chosen */
     }
-    return most;
+    return c->rounds ? most : 1;
 }
 
 /* The largest regret of one round. */
@@ -298,14 +305,14 @@ enum tune_outcome tune_nontemporal(const struct tune_curves *c,
 
 uint64_t tune_spin_ns(double wake_ns, unsigned cores, uint64_t standard)
 {
-    double ratio = wake_ns / (double)(standard ? standard : 1);
+    double wanted = SAFELY * wake_ns;
     uint64_t us = 1;
 
     if (cores < 2 || wake_ns <= 0)
         return 0;
-    if (ratio > 1 / ABOUT && ratio < ABOUT)
+    if ((double)standard >= wanted / 1.1 && (double)standard <= 3 * wanted)
         return standard;
-    while (us < 1000 && wake_ns / 1000 > (double)us)
+    while (us < 1000 && wanted / 1000 > (double)us)
         us *= 2;
     return us * 1000;
 }

@@ -89,9 +89,10 @@ enum tune_outcome tune_paths(const struct tune_curves *curves,
 /* The largest regret over the sizes of thresholds whose nontemporal_min is settled. */
 double tune_regret(const struct tune_curves *curves, const struct tune_thresholds *thresholds);
 
-/* Spinning as long as a wake-up takes costs at most twice what the best choice would have: the next
- * power of two of microseconds, or the default where that is about as long. 0 where there is one
- * processor. */
+/* Looking for as long as a wake-up takes costs at most twice what the best choice would have; a
+ * little longer, so that two sides that have both slept find each other looking again instead of
+ * sleeping for ever by turns. The next power of two of microseconds, or the default where that is
+ * about as long. 0 where there is one processor. */
 uint64_t tune_spin_ns(double wake_ns, unsigned cores, uint64_t standard);
 /* Rates of streams through rings of `ring`, 2 ring, 4 ring, ...: each doubling must pay by 15 %. */
 uint64_t tune_ring_size(uint64_t ring, const double *rates, unsigned count);
