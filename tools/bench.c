@@ -68,7 +68,8 @@ const struct cli_command cli_bench = {
     "trip of a datagram and its answer; throughput is what the receiver gets, from the first to\n"
     "the last; idle is what clients cost that are connected and do nothing. A message is read in\n"
     "place, at its first 8 bytes only: with --loan too, so that what does not depend on the size\n"
-    "shows.\n",
+    "shows. With --compare messages are read whole, and what the policy chooses is set beside every\n"
+    "path: regret is its time divided by that of the best.\n",
     options,
     run,
     0,
@@ -142,6 +143,8 @@ static int check_texts(struct bench_client *client, const struct bench_options *
         return cli_wrong("--sizes '%s': %s", o->sizes, why);
     if ((why = bench_parse_seconds(o->seconds, seconds)))
         return cli_wrong("--seconds '%s': %s", o->seconds, why);
+    if (o->compare && (client->mode != BENCH_LATENCY || o->way.loan || o->clients > 1))
+        return cli_wrong("--compare measures latency: not with --mode, --loan or --clients");
     if (o->clients > CLIENTS_MAX)
         return cli_wrong("--clients: at most %d", CLIENTS_MAX);
     if (o->way.region && sill_region_kind_parse(o->way.region) < 0)

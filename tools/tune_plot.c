@@ -162,8 +162,6 @@ static void put_threshold(struct script *s, unsigned number, const char *name, u
 
     if (size <= r->first || size >= r->last)
         return;
-    if (size % 1024 == 1) /* the first size above another one: its name says which */
-        size--;
     bench_size_text(size, text);
     put(s,
         "set arrow %u from %" PRIu64 ", graph 0 to %" PRIu64
@@ -237,7 +235,8 @@ static void write_script(struct script *s, const struct tune_file *loaded, const
     put_ticks(s, r);
     put_choice(s, p, r);
     put_threshold(s, 1, "inline_max", p->inline_max, r, 0.88);
-    put_threshold(s, 2, "mapped_min", p->mapped_min, r, 0.83);
+    if (p->mapped_min > p->inline_max + 1) /* else the two are one line */
+        put_threshold(s, 2, "mapped_min", p->mapped_min, r, 0.83);
     put_threshold(s, 3, "nontemporal_min", p->nontemporal_min, r, 0.78);
     put_threshold(s, 4, "mapped_max", p->mapped_max, r, 0.88);
     put_data(s, &loaded->result, p);

@@ -104,6 +104,9 @@ if [ -z "$windows" ]; then
     passed "the second process ends with the first"
 fi
 
+wrong --compare --mode throughput
+wrong --compare --loan
+wrong --compare --clients 2
 expect 0 bench --compare --sizes 8,4K,1M --seconds 0.1 --json
 each_line_json out
 for size in 8 4096 1048576; do

@@ -41,6 +41,12 @@ expect 1 policy explain 8 --policy half.json
 said 'half.json:[0-9]+:[0-9]+: '
 passed "broken files"
 
+for ready in "$here"/../../docs/policies/*.json; do
+    cp "$ready" ready.json
+    expect 0 policy check ready.json
+done
+passed "the policies in docs/"
+
 expect 0 tune --plot tuned.json
 gave "^ +[0-9.]+ [num]?s \|"
 gave "8 B +512 B"
