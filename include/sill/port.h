@@ -207,8 +207,10 @@ SILL_API int sill_call(sill_port *port, const void *data, size_t size, sill_mess
                        int timeout_ms);
 
 /* Sends a datagram. Blocks while there is no room, until the peer makes some.
- * 0: all of it is with the operating system or in shared memory; the peer gets it unless its
- * process ends. TIMEOUT: the peer will never see it. Otherwise as sill_call. */
+ * 0: all of it is with the operating system or in shared memory; the peer gets it unless its own
+ * process ends. (On Windows a client's handles, and a mapped message's segment when it is new, are
+ * safe from the client's death once the server has read on: a client waits up to a second for that,
+ * within timeout_ms.) TIMEOUT: the peer will never see it. Otherwise as sill_call. */
 SILL_API int sill_send(sill_port *port, const void *data, size_t size, int timeout_ms);
 
 /* Waits for the next request or datagram on a client's port. 0; TIMEOUT, or AGAIN for timeout_ms
