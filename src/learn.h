@@ -1,9 +1,9 @@
 /* learn.h - a connection that corrects its policy from what its own calls take.
  *
- * One call in SILL__LEARN_EVERY is timed, and of these one in SILL__LEARN_TRY takes another path than
- * the policy picks. What counts for a path is the least time that calls of a size class (a power of
- * two) took on it: what the peer does meanwhile and what the machine is busy with only add to it.
- * Where another path is a tenth faster than the picked one, after enough calls on both, the
+ * One call in SILL__LEARN_EVERY is timed, and of these one in SILL__LEARN_TRY takes another path
+ * than the policy picks. What counts for a path is the least time that calls of a size class (a
+ * power of two) took on it: what the peer does meanwhile and what the machine is busy with only add
+ * to it. Where another path is a tenth faster than the picked one, after enough calls on both, the
  * threshold between them moves past that size class.
  *
  * Bounded: thresholds move by a factor of 16 at most from the policy that was given, inline_max

@@ -68,7 +68,8 @@ const struct cli_command cli_bench = {
     "trip of a datagram and its answer; throughput is what the receiver gets, from the first to\n"
     "the last; idle is what clients cost that are connected and do nothing. A message is read in\n"
     "place, at its first 8 bytes only: with --loan too, so that what does not depend on the size\n"
-    "shows. With --compare messages are read whole, and what the policy chooses is set beside every\n"
+    "shows. With --compare messages are read whole, and what the policy chooses is set beside "
+    "every\n"
     "path: regret is its time divided by that of the best.\n",
     options,
     run,

@@ -51,8 +51,7 @@ const struct cli_command cli_tune = {
 
 static void print_value(const struct tune_result *r, enum policy_key key)
 {
-    cli_print("%-16s %12" PRIu64 "  %-8s  %s\n", policy_key_name(key),
-              r->values[key].value,
+    cli_print("%-16s %12" PRIu64 "  %-8s  %s\n", policy_key_name(key), r->values[key].value,
               r->values[key].measured ? "measured" : "default", r->values[key].why);
 }
 
@@ -97,8 +96,8 @@ static int measure(const struct tune_options *o)
     struct tune_file *loaded;
     int status = check_output(o->output);
 
-    if (status >= 0 || (o->plot && strcmp(o->plot, "-") != 0 &&
-                        (status = check_output(o->plot)) >= 0))
+    if (status >= 0 ||
+        (o->plot && strcmp(o->plot, "-") != 0 && (status = check_output(o->plot)) >= 0))
         return status;
     loaded = calloc(1, sizeof *loaded);
     if (!loaded)

@@ -474,13 +474,6 @@ static void judge(struct tuning *t)
     }
 }
 
-/* Whether the tuned policy is at least as good, told apart from noise: a twentieth is none. Where
- * each is much slower than the other at some size, the check says nothing, and the default wins. */
-static int tuned_wins(const struct tune_result *r)
-{
-    return r->check_tuned <= 1.05 || (r->check_tuned <= r->check_default && r->check_tuned <= 1.25);
-}
-
 static int check(struct tuning *t, sill_policy *policy)
 {
     struct bench_rounds *r = t->rounds;
@@ -497,12 +490,12 @@ static int check(struct tuning *t, sill_policy *policy)
         progress(t, "checking against the default");
         status = bench_rounds_run(r);
         judge(t);
-        if (i + 1 >= CHECK_ROUNDS && tuned_wins(t->result))
+        if (i + 1 >= CHECK_ROUNDS && tune_wins(t->result->check_tuned, t->result->check_default))
             break;
     }
     if (status >= 0)
         return status;
-    t->result->tuned_won = tuned_wins(t->result);
+    t->result->tuned_won = tune_wins(t->result->check_tuned, t->result->check_default);
     if (!t->result->tuned_won) {
         give_up(t);
         to_policy(t->result, policy);

@@ -335,3 +335,8 @@ uint64_t tune_segment_size(double map_ns, double map_page_ns, uint64_t page_size
         size *= 2;
     return size;
 }
+
+int tune_wins(double tuned, double standard)
+{
+    return tuned <= 1.05 || (tuned <= standard && tuned <= 1.25);
+}

@@ -101,4 +101,9 @@ uint64_t tune_ring_size(uint64_t ring, const double *rates, unsigned count);
  * MiB. */
 uint64_t tune_segment_size(double map_ns, double map_page_ns, uint64_t page_size);
 
+/* Whether the tuned policy is at least as good as the default, each given by its largest ratio to
+ * the other over the sizes. A twentieth is noise; and where each is much slower than the other
+ * somewhere, that says nothing, and the default wins. */
+int tune_wins(double tuned, double standard);
+
 #endif

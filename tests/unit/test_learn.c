@@ -30,7 +30,8 @@ static void samples(struct sill__learn *learn, sill_policy *policy, const struct
     }
 }
 
-static const struct cost usual = {{0, 15000, 100, 220, 300}, {0, 100, 140, 105, 200}};
+#define USUAL {{0, 15000, 100, 220, 300}, {0, 100, 140, 105, 200}}
+static const struct cost usual = USUAL;
 
 static const struct {
     const char *what;
@@ -38,7 +39,7 @@ static const struct {
     uint64_t size;
     uint64_t inline_max, mapped_min; /* afterwards; from 4096, 4097 */
 } table[] = {
-    {"the policy is right", usual, 1000, 4096, 4097},
+    {"the policy is right", USUAL, 1000, 4096, 4097},
     {"a tenth is needed", {{0, 15000, 100, 95, 300}, {0, 0, 0, 0, 0}}, 1000, 4096, 4097},
     {"mapping beats the ring",
      {{0, 15000, 900, 220, 300}, {0, 100, 140, 105, 200}},

@@ -266,6 +266,18 @@ static void rings_and_segments(void **state)
     assert_int_equal(tune_segment_size(0, 100, 4096), 512 * KIB);
 }
 
+static void winners(void **state)
+{
+    (void)state;
+    assert_true(tune_wins(1, 1));
+    assert_true(tune_wins(1.04, 1));
+    assert_false(tune_wins(1.06, 1));
+    assert_true(tune_wins(1.2, 1.3));
+    assert_false(tune_wins(1.3, 1.2));
+    assert_true(tune_wins(1.02, 500));
+    assert_false(tune_wins(2.4, 10000)); /* a busy machine */
+}
+
 static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(lines),
     SUPPORT_TEST(fits_pieces),
@@ -276,5 +288,6 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(rounds_with_gaps),
     SUPPORT_TEST(waits),
     SUPPORT_TEST(rings_and_segments),
+    SUPPORT_TEST(winners),
 };
 SUPPORT_MAIN_ALONE(tests)
