@@ -140,7 +140,7 @@ static int check_text(const struct place *at, json_t *it)
 
 static int check_word(const struct place *at, const struct sill__tuned_field *field, json_t *it)
 {
-    char allowed[120] = "one of", word[52] = "\"";
+    char allowed[120] = "one of", word[48], quoted[52];
     size_t used = strlen(allowed);
     for (int i = 0; field->words[i] != NULL; i++) {
         if (json_is_string(it) && strcmp(json_string_value(it), field->words[i]) == 0)
@@ -150,9 +150,9 @@ static int check_word(const struct place *at, const struct sill__tuned_field *fi
     }
     if (!json_is_string(it))
         return complain(at, sill__policy_type(it), allowed);
-    sill__policy_quote(word + 1, 48, json_string_value(it), json_string_length(it), false);
-    strcat(word, "\"");
-    return complain(at, word, allowed);
+    sill__policy_quote(word, sizeof word, json_string_value(it), json_string_length(it), false);
+    snprintf(quoted, sizeof quoted, "\"%s\"", word);
+    return complain(at, quoted, allowed);
 }
 
 static int check_number(const struct place *at, const struct sill__tuned_field *field, json_t *it)

@@ -65,7 +65,7 @@ static double fit_line(const struct tune_point *points, unsigned count, struct t
 /* One path: the least error with 1, 2, ... lines over the first points, by dynamic programming. */
 static unsigned fit_path(const struct tune_point *points, unsigned count, struct tune_piece *pieces)
 {
-    double error[TUNE_PIECES + 1][TUNE_SIZES_MAX + 1];
+    double error[TUNE_PIECES + 1][TUNE_SIZES_MAX + 1] = {{0}};
     unsigned begin[TUNE_PIECES + 1][TUNE_SIZES_MAX + 1] = {{0}};
     unsigned best = 1;
 

@@ -128,9 +128,10 @@ static void put_ticks(struct script *s, const struct range *r)
     }
     put(s, ")\nset ytics (");
     comma = "";
-    for (double ns = pow(10, floor(log10(r->low))); ns <= r->high * 10; ns *= 10, comma = ", ") {
-        bench_time_text(ns, text);
-        put(s, "%s'%.0f %s' %.0f", comma, atof(text), strchr(text, ' ') + 1, ns);
+    for (int power = (int)floor(log10(r->low)); pow(10, power) <= r->high * 10; power++) {
+        bench_time_text(pow(10, power), text);
+        put(s, "%s'%.0f %s' %.0f", comma, atof(text), strchr(text, ' ') + 1, pow(10, power));
+        comma = ", ";
     }
     put(s, ")\n");
 }
