@@ -8,6 +8,7 @@
  *   sill/policy.h   which path a message takes
  *   sill/channel.h  framed channels by themselves
  *   sill/region.h   shared memory by itself
+ *   sill/sync.h     mutexes, semaphores, events and their like between processes
  *   sill/system.h   what lives on this machine, and what the machine allows
  *   sill/status.h   what functions return
  */
@@ -19,6 +20,7 @@
 #include <sill/port.h>
 #include <sill/region.h>
 #include <sill/status.h>
+#include <sill/sync.h>
 #include <sill/system.h>
 
 #endif

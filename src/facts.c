@@ -1,6 +1,6 @@
 /* facts.c - what this machine offers: sill_facts.
  *
- * Region kinds and channels are not looked up but tried, through the public API, under names of
+ * Region kinds, channels and synchronisation objects are not looked up but tried, through the public API, under names of
  * this process; whatever a try made is removed before its result is told. What only the operating
  * system can tell comes from the functions in facts.h.
  */
@@ -13,6 +13,7 @@
 
 #include <sill/channel.h>
 #include <sill/region.h>
+#include <sill/sync.h>
 
 #include "backends.h"
 #include "owner.h"
@@ -178,6 +179,81 @@ static int try_channel(void)
     return status;
 }
 
+/* Each operation of a cell: a lock, a counter, an event. */
+static int try_objects(sill_mutex *mutex, sill_semaphore *semaphore, sill_event *event)
+{
+    int status = sill_mutex_lock(mutex, TRY_MS);
+    if (status == SILL_OK)
+        status = sill_mutex_unlock(mutex);
+    if (status == SILL_OK)
+        status = sill_semaphore_post(semaphore, 1);
+    if (status == SILL_OK)
+        status = sill_semaphore_wait(semaphore, TRY_MS);
+    if (status == SILL_OK)
+        status = sill_event_set(event);
+    return status == SILL_OK ? sill_event_wait(event, TRY_MS) : status;
+}
+
+static int try_family(int family)
+{
+    static const char *const stems[] = {"m", "s", "e"};
+    char names[3][70], own[60];
+    sill_sync_options options = SILL_SYNC_OPTIONS_INIT;
+    options.family = family;
+    own_name(own, sizeof own);
+    for (int i = 0; i < 3; i++)
+        snprintf(names[i], sizeof names[i], "%s.%s", own, stems[i]);
+    sill_mutex *mutex = NULL;
+    sill_semaphore *semaphore = NULL;
+    sill_event *event = NULL;
+    int status = sill_mutex_create(&mutex, names[0], &options);
+    if (status == SILL_OK)
+        status = sill_semaphore_create(&semaphore, names[1], &options);
+    if (status == SILL_OK)
+        status = sill_event_create(&event, names[2], &options);
+    if (status == SILL_OK)
+        status = try_objects(mutex, semaphore, event);
+    sill_error first = *sill_last_error();
+    const bool made[] = {mutex != NULL, semaphore != NULL, event != NULL};
+    sill_mutex_close(mutex);
+    sill_semaphore_close(semaphore);
+    sill_event_close(event);
+    for (int i = 0; i < 3; i++)
+        if (made[i])
+            sill_sync_remove(names[i], &options); /* UNSUPPORTED where they go by themselves */
+    if (status != SILL_OK)
+        sill__error_restore(&first);
+    return status;
+}
+
+/* What a family cannot do is told as a limitation. */
+static void tell_family(struct sill__facts *facts, int family)
+{
+    unsigned capabilities = sill_sync_capabilities(family);
+    const char *name = sill_sync_family_name(family), *note = "";
+    int status = try_family(family);
+    if ((capabilities & SILL_SYNC_PLACED) == 0)
+        note = "named objects only; a thread that ends with a lock keeps it until its process ends";
+    if (status == SILL_OK && note[0] != '\0')
+        sill__fact_text(facts, "sync", name, "limited", SILL_FACT_LOW, note, "");
+    else
+        tell_try(facts, "sync", name, status,
+                 "mutex, rwlock, semaphore, event, cond; named or in a region");
+}
+
+/* Every kind and family that this sill knows is told, also those that are another system's. */
+static void tell_absent(struct sill__facts *facts)
+{
+    for (int kind = SILL_REGION_AUTO + 1; kind <= SILL_REGION_WIN32; kind++)
+        if (sill_region_capabilities(kind) == 0)
+            sill__fact_text(facts, "kind", sill_region_kind_name(kind), "absent",
+                            SILL_FACT_MISSING, "this system has no such regions", "");
+    for (int family = SILL_SYNC_AUTO + 1; family <= SILL_SYNC_WIN32; family++)
+        if (sill_sync_capabilities(family) == 0)
+            sill__fact_text(facts, "sync", sill_sync_family_name(family), "absent",
+                            SILL_FACT_MISSING, "this system has no such objects", "");
+}
+
 int sill_facts(sill_fact_each *each, void *arg)
 {
     if (each == NULL)
@@ -198,6 +274,9 @@ int sill_facts(sill_fact_each *each, void *arg)
     if (facts.result == 0)
         tell_try(&facts, "channel", sill__channels[0]->name, try_channel(),
                  (sill__channels[0]->caps & SILL__CHANNEL_HANDLES) != 0 ? "passes handles" : "");
+    for (int i = 0; sill__syncs[i] != NULL && facts.result == 0; i++)
+        tell_family(&facts, sill__syncs[i]->family);
+    tell_absent(&facts);
     sill__facts_limits(&facts);
     return facts.result;
 }

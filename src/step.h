@@ -43,7 +43,17 @@
     X(region_object)     /* a region's object exists, empty */                                     \
     X(region_sized)      /* it has its size, no header */                                          \
     X(region_published)  /* its header is valid */                                                 \
-    X(region_removed)    /* the object is gone, its owner record is not */
+    X(region_removed)    /* the object is gone, its owner record is not */                         \
+    X(sync_making)       /* a synchronisation object is claimed, its cells are not made */         \
+    X(sync_set_made)     /* a semaphore set exists, without its values */                          \
+    X(sync_made)         /* its cells are made, nobody is told */                                  \
+    X(sync_set_removed)  /* a semaphore set was removed, its segment is not */                     \
+    X(sync_locked)       /* a lock is ours, we have not said so */                                 \
+    X(sync_owned)        /* we have */                                                             \
+    X(sync_disowned)     /* we have said that it is not, it still is */                            \
+    X(sync_gate)         /* a writer has the gate, readers may be inside */                        \
+    X(sync_read)         /* a reader is inside */                                                  \
+    X(sync_counted)      /* a broadcast is counted, nobody is woken */
 
 #ifdef SILL_STEPS
 enum sill__step {

@@ -339,7 +339,7 @@ static void running_out_of_memory_harms_nothing(void **state)
 /* ---- facts ---- */
 
 struct known {
-    unsigned count, kinds, channels, failed, limits;
+    unsigned count, kinds, channels, syncs, absent, failed, limits;
     char system[40], cores[24], bad[200], reason[500];
 };
 
@@ -366,6 +366,15 @@ static int know(void *arg, const sill_fact *fact)
         snprintf(known->system, sizeof known->system, "%s", fact->value);
     if (strcmp(fact->topic, "cores") == 0 && strcmp(fact->name, "usable") == 0)
         snprintf(known->cores, sizeof known->cores, "%s", fact->value);
+    if (strcmp(fact->value, "absent") == 0) {
+        known->absent++;
+        return fact->verdict == SILL_FACT_MISSING ? 0 : 2;
+    }
+    if (strcmp(fact->topic, "sync") == 0) {
+        known->syncs++;
+        if (strcmp(fact->value, "works") != 0 && strcmp(fact->value, "limited") != 0)
+            known->failed++;
+    }
     bool kind = strcmp(fact->topic, "kind") == 0, channel = strcmp(fact->topic, "channel") == 0;
     known->limits += strcmp(fact->topic, "limit") == 0;
     known->kinds += kind;
@@ -390,6 +399,12 @@ static void facts_are_told(void **state)
         kinds++;
     assert_int_equal(known.kinds, kinds);
     assert_int_equal(known.channels, 1);
+    unsigned families = 0;
+    while (sill__syncs[families] != NULL)
+        families++;
+    assert_int_equal(known.syncs, families);
+    assert_int_equal(known.kinds + known.syncs + known.absent,
+                     SILL_REGION_WIN32 + SILL_SYNC_WIN32);
     assert_true(known.limits > 0);
     assert_true(strtol(known.cores, NULL, 10) >= 1);
 #ifdef _WIN32
