@@ -8,6 +8,7 @@
  *   sill/policy.h   which path a message takes
  *   sill/channel.h  framed channels by themselves
  *   sill/region.h   shared memory by itself
+ *   sill/pool.h     memory in which several processes allocate
  *   sill/sync.h     mutexes, semaphores, events and their like between processes
  *   sill/system.h   what lives on this machine, and what the machine allows
  *   sill/status.h   what functions return
@@ -17,6 +18,7 @@
 
 #include <sill/channel.h>
 #include <sill/policy.h>
+#include <sill/pool.h>
 #include <sill/port.h>
 #include <sill/region.h>
 #include <sill/status.h>

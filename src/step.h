@@ -53,7 +53,26 @@
     X(sync_disowned)     /* we have said that it is not, it still is */                            \
     X(sync_gate)         /* a writer has the gate, readers may be inside */                        \
     X(sync_read)         /* a reader is inside */                                                  \
-    X(sync_counted)      /* a broadcast is counted, nobody is woken */
+    X(sync_counted)      /* a broadcast is counted, nobody is woken */                             \
+    X(pool_formatted)    /* a pool has its first block, and no magic */                            \
+    X(pool_begun)        /* a block is noted as being allocated or freed */                        \
+    X(pool_split)        /* the rest of a block has its header, in a block that is still whole */  \
+    X(pool_taken)        /* a block is allocated, the lists do not know of the rest */             \
+    X(pool_freed)        /* a block is free, in no list */                                         \
+    X(pool_merged)       /* it is one with a neighbour */                                          \
+    X(pool_done)         /* all is done, nothing is noted, the lock is held */                     \
+    X(pool_repairing)    /* the books are empty, and being made anew */                            \
+    X(pool_repaired)     /* they are made, nobody is told */                                       \
+    X(pool_root)         /* a root has a name, and no offset */                                    \
+    X(segments_begun)    /* a set of segments has its sizes, and no magic */                       \
+    X(segments_making)   /* a slot is ours, its segment is not made */                             \
+    X(segments_made)     /* it is made, the slot does not say so */                                \
+    X(segments_taken)    /* a segment is ours, nobody has its id */                                \
+    X(segments_given)    /* it is free, nobody is woken */                                         \
+    X(segments_absent)   /* a slot is empty, its segment is not removed */                         \
+    X(rounds_begun)      /* a message through a region is announced */                             \
+    X(rounds_filled)     /* a piece of it is there, and not counted */                             \
+    X(rounds_taken)      /* a piece is taken, and not counted */
 
 #ifdef SILL_STEPS
 enum sill__step {
