@@ -8,7 +8,9 @@
  * which the memory may have outlived if it is a file: free, at the initial count. Whether a dead
  * owner left damage is told by the memory.
  *
- * A mutex of a dead owner is abandoned: the next one gets it. Wine's do too.
+ * A mutex of a dead owner is abandoned: the next one gets it. Wine passes it on a moment before the
+ * owner, when that is terminated by another process, has really stopped: so who gets one waits for
+ * that moment to pass.
  */
 #include "../sync_ops.h"
 
@@ -24,7 +26,8 @@
 
 extern const struct sill__sync_ops sill__win32_sync_ops;
 
-#define NAME_SIZE 64
+#define NAME_SIZE    64
+#define LAST_GASP_MS 5
 
 static HANDLE make_cell(const struct sill__cells *cells, unsigned cell,
                         SECURITY_ATTRIBUTES *security)
@@ -87,7 +90,9 @@ static int wait_for(struct sill__cells *cells, unsigned cell, int64_t deadline)
         DWORD left = deadline == 0 ? 0 : (DWORD)sill__timeout(deadline); /* -1 is INFINITE */
         switch (WaitForSingleObject(cells->handles[cell], left)) {
         case WAIT_OBJECT_0:
+            return 0;
         case WAIT_ABANDONED:
+            Sleep(LAST_GASP_MS);
             return 0;
         case WAIT_TIMEOUT:
             if (deadline == 0 || sill__now_ns() >= deadline)
