@@ -118,6 +118,7 @@ static void capability_note(unsigned capabilities, char *out, size_t size)
         {SILL_REGION_NAMED, "has a name"},
         {SILL_REGION_PERSISTS, "stays until it is removed"},
         {SILL_REGION_RESIZES, "can be resized"},
+        {SILL_REGION_FLUSHES, "can be flushed to the disk"},
         {SILL_REGION_PASSES, "can be passed as a handle"},
         {SILL_REGION_SEALED, "read-only for whom it is passed to"},
         {SILL_REGION_READ_ONLY, "can be opened read-only"},

@@ -43,6 +43,8 @@
     X(region_object)     /* a region's object exists, empty */                                     \
     X(region_sized)      /* it has its size, no header */                                          \
     X(region_published)  /* its header is valid */                                                 \
+    X(region_resizing)   /* a smaller size is told, a larger one is not yet made */                \
+    X(region_resized)    /* a larger one is made, and not told */                                  \
     X(region_removed)    /* the object is gone, its owner record is not */                         \
     X(sync_making)       /* a synchronisation object is claimed, its cells are not made */         \
     X(sync_set_made)     /* a semaphore set exists, without its values */                          \
