@@ -280,9 +280,12 @@ int sill_cond_wait(sill_cond *cond, sill_mutex *mutex, int timeout_ms)
         return sill__fail(SILL_INVALID, "The mutex of a condition variable must be locked once by "
                                         "the thread that waits.");
     int64_t deadline = sill__deadline(timeout_ms);
+    /* With the mutex held: who broadcasts for what we wait for comes later, and sees us. */
+    atomic_fetch_add(&sync->shared->waiters, 1);
     uint32_t sequence = atomic_load(&sync->shared->sequence);
     mutex_unlock(lock);
     rc = sync->cells.ops->wait(&sync->cells, 1 + sequence % EVENTS, sill__sync_slice(deadline));
+    atomic_fetch_sub(&sync->shared->waiters, 1);
     bool over = sill__timeout(deadline) == 0;
     if (rc == SILL_TIMEOUT && (!over || atomic_load(&sync->shared->sequence) != sequence))
         rc = 0;
@@ -301,6 +304,8 @@ int sill_cond_broadcast(sill_cond *cond)
     int rc = sill__sync_check(sync);
     if (rc != 0)
         return rc;
+    if (atomic_load(&sync->shared->waiters) == 0)
+        return 0;
     const struct sill__sync_ops *ops = sync->cells.ops;
     rc = ops->lock(&sync->cells, GATE, sill__deadline(BROADCAST_MS));
     if (rc != 0)

@@ -58,7 +58,8 @@ struct sill__sync_shared {
     _Atomic uint32_t writers;  /* rwlock: 1 while a writer holds the gate; written by it */
     _Atomic uint32_t sequence; /* cond: broadcasts; written under the cond's lock */
     _Atomic uint32_t deaths;   /* attendees that ended without closing; written by who finds out */
-    uint32_t reserved[9];
+    _Atomic uint32_t waiters;  /* cond: who sleeps; those who were killed stay counted */
+    uint32_t reserved[8];
     struct sill__attendee attendees[SILL__SYNC_ATTENDEES];
     struct sill__cell cells[SILL__SYNC_CELLS];
 };
