@@ -305,14 +305,42 @@ static bool is_harmless(int status)
            status == SILL_DENIED;
 }
 
+static bool bytes_arrived(void *arg)
+{
+    sill_channel *channel = arg;
+    return channel->ended != 0 || channel->peer_dead ||
+           sill__stream_arrived(&channel->stream, false);
+}
+
+static bool handles_arrived(void *arg)
+{
+    sill_channel *channel = arg;
+    return channel->ended != 0 || channel->peer_dead ||
+           sill__stream_arrived(&channel->stream, true);
+}
+
+/* A frame has been written. That our death cannot take it back is waited for too, for a while;
+ * afterwards it is sent all the same. */
+static void await_arrival(sill_channel *channel, bool handles, int64_t deadline, unsigned seen)
+{
+    bool (*done)(void *) = handles ? handles_arrived : bytes_arrived;
+    if (done(channel))
+        return;
+    deadline = sill__earlier(deadline, sill__now_ns() + SILL__ARRIVAL_NS);
+    if (channel_wait(channel, done, deadline, seen) == SILL_CANCELED)
+        channel->cancels.told = seen; /* the next call is canceled */
+}
+
 static int send_frame(sill_channel *channel, struct sill__writing *writing, int64_t deadline)
 {
     unsigned seen = channel->cancels.told;
     for (;;) {
         channel->writable = false;
         int status = sill__stream_push(&channel->stream, writing);
-        if (status == SILL_OK)
+        if (status == SILL_OK) {
+            await_arrival(channel, writing->handle_count > 0, deadline, seen);
             return SILL_OK;
+        }
         if (status == SILL_AGAIN && channel->peer_dead)
             status = SILL_DIED;
         if (status != SILL_AGAIN)

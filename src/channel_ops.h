@@ -91,6 +91,9 @@ struct sill__channel_ops {
     int (*import_handle)(sill__conn *conn, uint64_t value, sill_handle *out);
     /* The peer imported `count` more of the handles exported: forget them. (SILL__CHANNEL_TAKEN) */
     int (*taken)(sill__conn *conn, unsigned count);
+    /* Whether bytes that `send` took would be lost if this process ended now; WRITABLE is reported
+     * when they would not be any more. NULL: never. */
+    bool (*under_way)(sill__conn *conn);
     /* How many exported handles would be lost if this process ended now. NULL: never any. */
     unsigned (*untaken)(const sill__conn *conn);
 

@@ -160,6 +160,31 @@ static void abandon_frame(struct sill__link *link, struct sill__writing *w, int 
         sill__link_end(link, back);
 }
 
+static bool bytes_arrived(void *arg)
+{
+    struct sill__link *link = arg;
+    return link->state == SILL__LINK_ENDED || sill__stream_arrived(&link->stream, false);
+}
+
+static bool handles_arrived(void *arg)
+{
+    struct sill__link *link = arg;
+    return link->state == SILL__LINK_ENDED || sill__stream_arrived(&link->stream, true);
+}
+
+/* A frame has been written. That our death cannot take it back is waited for too, for a while;
+ * afterwards it is sent all the same. (A greeting is answered anyway.) */
+static void await_arrival(struct sill__link *link, bool handles, int64_t deadline, unsigned seen)
+{
+    bool (*done)(void *) =
+        handles && link->state == SILL__LINK_OPEN ? handles_arrived : bytes_arrived;
+    if (done(link))
+        return;
+    deadline = sill__earlier(deadline, sill__now_ns() + SILL__ARRIVAL_NS);
+    if (sill__link_wait(link, done, link, deadline, seen) == SILL_CANCELED)
+        link->cancels.told = seen; /* the next call is canceled */
+}
+
 /* Writes a frame; the turn is ours. */
 static int write_frame(struct sill__link *link, const struct sill__frame *head, const void *body,
                        size_t size, const sill_handle *handles, unsigned count, int64_t deadline,
@@ -177,8 +202,10 @@ static int write_frame(struct sill__link *link, const struct sill__frame *head, 
             return rc;
         }
     }
-    if (rc == 0)
+    if (rc == 0) {
+        await_arrival(link, count > 0, deadline, seen);
         return 0;
+    }
     rc = broken(link, rc);
     abandon_frame(link, &w, rc);
     return rc;

@@ -103,6 +103,32 @@ void sill_release(sill_message *message)
         forget_message(message);
 }
 
+void sill_release_many(sill_message *messages, size_t count)
+{
+    struct sill__hub *hub = NULL;
+    for (size_t i = 0; i < count; i++) {
+        sill_port *port = port_of(&messages[i]);
+        if (port == NULL) {
+            forget_message(&messages[i]);
+            continue;
+        }
+        if (port->link.hub != hub) {
+            if (hub != NULL) {
+                sill__hub_leave(hub);
+                sill__hub_unref(hub);
+            }
+            hub = port->link.hub;
+            sill__hub_ref(hub); /* which may go with its last port */
+            sill__hub_enter(hub);
+        }
+        release(&messages[i], false);
+    }
+    if (hub == NULL)
+        return;
+    sill__hub_leave(hub);
+    sill__hub_unref(hub);
+}
+
 void sill__message_release(struct sill__hub *hub, sill_message *message)
 {
     if (message->internal == NULL)

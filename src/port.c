@@ -344,6 +344,46 @@ int sill_send(sill_port *port, const void *data, size_t size, int timeout_ms)
     return sill_send_with(port, data, size, NULL, timeout_ms);
 }
 
+/* One of many: the peer is told later. */
+static int send_one(struct sill__link *link, struct sill__outgoing *out, const sill_bytes *bytes)
+{
+    int rc = sill__check_send(bytes->data, bytes->size, NULL);
+    if (rc != 0 || sill__link_send_small(link, bytes->data, bytes->size, SILL_SEND_MORE))
+        return rc;
+    out->data = bytes->data;
+    out->size = bytes->size;
+    return sill__link_send(link, out);
+}
+
+int sill_send_many(sill_port *port, const sill_bytes *messages, size_t count, size_t *sent,
+                   int timeout_ms)
+{
+    size_t done = 0;
+    if (sent != NULL)
+        *sent = 0;
+    if (messages == NULL && count > 0)
+        return sill__fail(SILL_INVALID, "%zu messages at NULL cannot be sent", count);
+    int rc = enter(port);
+    if (rc != 0)
+        return rc;
+    struct sill__link *link = &port->link;
+    sill_send_options options = SILL_SEND_OPTIONS_INIT;
+    options.flags = SILL_SEND_MORE;
+    struct sill__outgoing out = {.type = SILL_DATAGRAM,
+                                 .options = &options,
+                                 .timeout_ms = timeout_ms,
+                                 .seen = link->cancels.told};
+    while (done < count && (rc = send_one(link, &out, &messages[done])) == 0)
+        done++;
+    if (link->source.held) {
+        sill__hub_unhold(link->hub, &link->source);
+        sill__link_ring_held(&link->source);
+    }
+    if (sent != NULL)
+        *sent = done;
+    return leave(port, rc);
+}
+
 int sill_send_loan(sill_port *port, void *block, size_t size, int timeout_ms)
 {
     sill_send_options options = SILL_SEND_OPTIONS_INIT;
@@ -497,22 +537,14 @@ static bool something_came(void *arg)
     return wait->handed || wait->link->state == SILL__LINK_ENDED;
 }
 
-int sill_receive(sill_port *port, sill_message *message, int timeout_ms)
+/* Takes one, waiting for it, and then what is there. The lock is held. */
+static int receive_some(struct sill__link *link, sill_message *messages, size_t capacity,
+                        size_t *count, int timeout_ms)
 {
-    if (message == NULL || (port != NULL && port->server != NULL))
-        return sill__fail(SILL_INVALID, message == NULL
-                                            ? "there is no place for the message"
-                                            : "a server's port is received from by its server");
-    int rc = enter(port);
-    if (rc != 0) {
-        sill_release(message);
-        return rc;
-    }
-    struct sill__link *link = &port->link;
-    struct receive_wait wait = {link, message, false};
-    sill__message_release(link->hub, message);
+    struct receive_wait wait = {link, messages, false};
+    int rc = 0;
     if (link->hub->led || !sill__hub_overdue(link->hub))
-        wait.handed = sill__link_next(link, message);
+        wait.handed = sill__link_next(link, messages);
     if (!wait.handed)
         rc = sill__link_wait(link, something_came, &wait, sill__deadline(timeout_ms),
                              link->cancels.told);
@@ -520,7 +552,37 @@ int sill_receive(sill_port *port, sill_message *message, int timeout_ms)
         rc = sill__link_ended(link);
     else if (rc == SILL_TIMEOUT && timeout_ms == 0)
         rc = SILL_AGAIN;
-    return leave(port, rc);
+    if (rc != 0)
+        return rc;
+    for (*count = 1; *count < capacity && sill__link_next(link, messages + *count);)
+        ++*count;
+    return 0;
+}
+
+int sill_receive_many(sill_port *port, sill_message *messages, size_t capacity, size_t *count,
+                      int timeout_ms)
+{
+    if (messages == NULL || capacity == 0 || count == NULL ||
+        (port != NULL && port->server != NULL))
+        return sill__fail(SILL_INVALID, port != NULL && port->server != NULL
+                                            ? "a server's port is received from by its server"
+                                            : "there is no place for the message");
+    *count = 0;
+    int rc = enter(port);
+    if (rc != 0) {
+        sill_release_many(messages, capacity);
+        return rc;
+    }
+    struct sill__link *link = &port->link;
+    for (size_t i = 0; i < capacity; i++)
+        sill__message_release(link->hub, &messages[i]);
+    return leave(port, receive_some(link, messages, capacity, count, timeout_ms));
+}
+
+int sill_receive(sill_port *port, sill_message *message, int timeout_ms)
+{
+    size_t count;
+    return sill_receive_many(port, message, 1, &count, timeout_ms);
 }
 
 /* ---- the rest ---- */

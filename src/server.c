@@ -336,26 +336,48 @@ static bool anybody_ready(void *arg)
     return wait->handed;
 }
 
-int sill_server_receive(sill_server *server, sill_message *message, int timeout_ms)
+/* Takes one, waiting for it, and then what is there. The lock is held. */
+static int receive_some(sill_server *server, sill_message *messages, size_t capacity,
+                        size_t *count, int timeout_ms)
 {
-    if (message == NULL)
-        return sill__fail(SILL_INVALID, "there is no place for the message");
-    int rc = enter(server);
-    if (rc != 0) {
-        sill_release(message);
-        return rc;
-    }
-    sill__message_release(server->hub, message);
-    struct receive_wait wait = {server, message, false};
+    struct receive_wait wait = {server, messages, false};
+    int rc = 0;
     if (server->hub->led || !sill__hub_overdue(server->hub))
-        wait.handed = hand_next(server, message);
+        wait.handed = hand_next(server, messages);
     if (!wait.handed) {
         const struct sill__until until = {anybody_ready,          &wait, sill__deadline(timeout_ms),
                                           &server->cancels, server->cancels.told, NULL, NULL};
         rc = sill__hub_wait(server->hub, &until);
     }
+    if (rc != 0)
+        return rc == SILL_TIMEOUT && timeout_ms == 0 ? SILL_AGAIN : rc;
+    for (*count = 1; *count < capacity && hand_next(server, messages + *count);)
+        ++*count;
+    return 0;
+}
+
+int sill_server_receive_many(sill_server *server, sill_message *messages, size_t capacity,
+                             size_t *count, int timeout_ms)
+{
+    if (messages == NULL || capacity == 0 || count == NULL)
+        return sill__fail(SILL_INVALID, "there is no place for the message");
+    *count = 0;
+    int rc = enter(server);
+    if (rc != 0) {
+        sill_release_many(messages, capacity);
+        return rc;
+    }
+    for (size_t i = 0; i < capacity; i++)
+        sill__message_release(server->hub, &messages[i]);
+    rc = receive_some(server, messages, capacity, count, timeout_ms);
     sill__hub_leave(server->hub);
-    return rc == SILL_TIMEOUT && timeout_ms == 0 ? SILL_AGAIN : rc;
+    return rc;
+}
+
+int sill_server_receive(sill_server *server, sill_message *message, int timeout_ms)
+{
+    size_t count;
+    return sill_server_receive_many(server, message, 1, &count, timeout_ms);
 }
 
 int sill_reply_receive(sill_server *server, sill_message *message, const void *data, size_t size,

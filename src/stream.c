@@ -101,12 +101,21 @@ static void unexport(struct sill__stream *s, const struct sill__writing *w, unsi
     s->conn->ops->unexport(s->conn, values, count);
 }
 
+bool sill__stream_arrived(struct sill__stream *s, bool handles)
+{
+    if (s->conn == NULL)
+        return true;
+    if (s->conn->ops->under_way != NULL && s->conn->ops->under_way(s->conn))
+        return false;
+    return !handles || s->conn->ops->untaken == NULL || s->conn->ops->untaken(s->conn) == 0;
+}
+
 bool sill__stream_settled(struct sill__stream *s)
 {
     int rc = sill__stream_flush(s);
     if (rc != 0)
         return rc != SILL_AGAIN;
-    return s->conn->ops->untaken == NULL || s->conn->ops->untaken(s->conn) == 0;
+    return sill__stream_arrived(s, true);
 }
 
 int sill__stream_prepare(struct sill__stream *s, struct sill__writing *w,

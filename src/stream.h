@@ -55,7 +55,11 @@ struct sill__writing {
     size_t done; /* bytes of the whole frame that the OS has */
 };
 
-/* Whether the peer would still get everything, if this process ended now; writes what it can. Also
+/* Whether the peer would still get all that was written, with or without the handles, if this
+ * process ended now. On Windows it takes a moment; the peer may even have to read first. */
+#define SILL__ARRIVAL_NS INT64_C(1000000000) /* so it is not waited for any longer than this */
+bool sill__stream_arrived(struct sill__stream *s, bool handles);
+/* The same of everything, what is queued too, if this process ended now; writes what it can. Also
  * true when nothing more can be done about it. */
 bool sill__stream_settled(struct sill__stream *s);
 

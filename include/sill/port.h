@@ -182,6 +182,14 @@ SILL_API int sill_server_pollable(sill_server *server, sill_handle *handle);
 /* Closes every connection in order and removes the name. NULL is fine. */
 SILL_API void sill_server_close(sill_server *server);
 
+/* Waits as sill_server_receive, then takes what else is there at once, up to `capacity` (at least
+ * 1): *count messages, at least one if it returns 0 and none otherwise. Each is a message as any
+ * other, to be answered, accepted or released by itself; their order is that of as many single
+ * receives. What any of the `capacity` messages held is released first. Many small messages cost less
+ * so. Statuses as sill_server_receive. */
+SILL_API int sill_server_receive_many(sill_server *server, sill_message *messages, size_t capacity,
+                                      size_t *count, int timeout_ms);
+
 /* ---- client ---- */
 
 /* Connects to the server of that name and waits for its decision.
@@ -207,14 +215,33 @@ SILL_API int sill_call(sill_port *port, const void *data, size_t size, sill_mess
                        int timeout_ms);
 
 /* Sends a datagram. Blocks while there is no room, until the peer makes some.
- * 0: all of it is with the operating system or in shared memory; the peer gets it unless its
- * process ends. TIMEOUT: the peer will never see it. Otherwise as sill_call. */
+ * 0: all of it is with the operating system or in shared memory; the peer gets it unless its own
+ * process ends. (On Windows a client's handles, and a mapped message's segment when it is new, are
+ * safe from the client's death once the server has read on: a client waits up to a second for that,
+ * within timeout_ms.) TIMEOUT: the peer will never see it. Otherwise as sill_call. */
 SILL_API int sill_send(sill_port *port, const void *data, size_t size, int timeout_ms);
 
 /* Waits for the next request or datagram on a client's port. 0; TIMEOUT, or AGAIN for timeout_ms
  * 0; CLOSED, DIED or PROTOCOL once everything has been received; CANCELED; INVALID (also: a
  * server's port); NO_MEMORY; OS. */
 SILL_API int sill_receive(sill_port *port, sill_message *message, int timeout_ms);
+
+/* The same for up to `capacity` messages: see sill_server_receive_many. */
+SILL_API int sill_receive_many(sill_port *port, sill_message *messages, size_t capacity,
+                               size_t *count, int timeout_ms);
+
+/* Bytes of the caller's. */
+typedef struct sill_bytes {
+    const void *data;
+    size_t size; /* bytes */
+} sill_bytes;
+
+/* Sends `count` datagrams in this order, each as sill_send would, and wakes the peer once. *sent
+ * (may be NULL) of them were sent: all of them if it returns 0, otherwise those before the one that
+ * the status is about. timeout_ms is for all together. Other threads' messages may come between.
+ * Statuses as sill_send. */
+SILL_API int sill_send_many(sill_port *port, const sill_bytes *messages, size_t count,
+                            size_t *sent, int timeout_ms);
 
 /* Answers a SILL_REQUEST and releases it, also on failure. `data` may lie in the request itself.
  * Blocks at most for the port's reply_timeout_ms: TIMEOUT then. A reply that fails is lost, and the
@@ -226,6 +253,8 @@ SILL_API int sill_reply(sill_message *message, const void *data, size_t size);
  * SILL_MESSAGE_INIT. An unanswered request that is released is refused with no data, an undecided
  * SILL_CONNECT too. NULL and empty messages are fine. Does not block. */
 SILL_API void sill_release(sill_message *message);
+/* The same for `count` of them. */
+SILL_API void sill_release_many(sill_message *messages, size_t count);
 
 /* Copies the message into the caller's buffer and releases what it occupied at the sender: a
  * private copy that the peer can no longer change. m.data is then `buffer`; m.copies says one

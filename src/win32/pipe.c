@@ -144,16 +144,19 @@ static int buffer_make(unsigned char **buffer)
 
 /* ---- receiving ---- */
 
-/* The outcome of a read: notice of bytes, bytes, the end, or nothing (it was cancelled). */
+/* The outcome of a read: notice of bytes or of the end, bytes, the end, or nothing (it was
+ * cancelled). A read of nothing that met the end says nothing of the bytes before it. */
 static void read_ended(struct pipe_conn *conn, DWORD code, DWORD bytes)
 {
     bool of_bytes = conn->noticed;
     conn->reading = false;
-    conn->noticed = code == 0 && !of_bytes;
+    if (code == ERROR_OPERATION_ABORTED)
+        return;
+    conn->noticed = !of_bytes;
     if (code == 0 && of_bytes) {
         conn->in_from = 0;
         conn->in_size = bytes;
-    } else if (code != 0 && code != ERROR_OPERATION_ABORTED) {
+    } else if (of_bytes) {
         conn->end = code;
     }
 }
@@ -397,6 +400,13 @@ static int pipe_taken(sill__conn *base, unsigned count)
     return SILL_OK;
 }
 
+/* What a pending write holds goes with the process; only what the pipe has buffered stays. */
+static bool pipe_under_way(sill__conn *base)
+{
+    struct pipe_conn *conn = conn_of(base);
+    return conn->writing && sill__overlapped_pending(&conn->write, true);
+}
+
 static unsigned pipe_untaken(const sill__conn *base)
 {
     return ((const struct pipe_conn *)base)->kept_count;
@@ -484,6 +494,7 @@ const struct sill__channel_ops sill__pipe_ops = {
     .unexport = pipe_unexport,
     .import_handle = pipe_import,
     .taken = pipe_taken,
+    .under_way = pipe_under_way,
     .untaken = pipe_untaken,
     .watch = pipe_watch,
     .unwatch = pipe_unwatch,

@@ -175,6 +175,24 @@ static inline void connect_by_hand(struct rig *rig, const sill_port_options *opt
     *client = d.port;
 }
 
+/* Both ends, and nobody receives by itself. */
+struct pair {
+    struct rig rig;
+    sill_port *client, *server_end;
+};
+
+static inline void pair_open(struct pair *p, const sill_port_options *options)
+{
+    rig_listen(&p->rig, options);
+    connect_by_hand(&p->rig, options, &p->client, &p->server_end);
+}
+
+static inline void pair_close(struct pair *p)
+{
+    sill_port_close(p->client);
+    sill_server_close(p->rig.server);
+}
+
 static inline unsigned char *rig_bytes(size_t size, unsigned seed)
 {
     unsigned char *bytes = malloc(size + 1);

@@ -312,6 +312,12 @@ static int flood(void *arg)
     return rc;
 }
 
+static bool floods(void *arg)
+{
+    struct rig *rig = arg;
+    return rig->datagrams > 0;
+}
+
 static void fair_under_a_flood(void **state)
 {
     (void)state;
@@ -320,6 +326,7 @@ static void fair_under_a_flood(void **state)
     sill_port *flooding = rig_client(&rig, SILL_PATH_CHANNEL);
     sill_port *quiet = rig_client(&rig, SILL_PATH_AUTO);
     struct support_thread *thread = support_thread(flood, flooding);
+    assert_true(support_until(floods, &rig, SUPPORT_PATIENCE_MS));
     for (int i = 0; i < 100; i++) {
         sill_message reply = SILL_MESSAGE_INIT;
         support_ok(sill_call(quiet, "!", 1, &reply, SUPPORT_PATIENCE_MS));
@@ -328,8 +335,7 @@ static void fair_under_a_flood(void **state)
     rig_stop(&rig);
     int rc = support_join(thread);
     if (rc != SILL_CLOSED && rc != SILL_DIED)
-        fail_msg("the flood ended with %s: %s", sill_status_name(rc), sill_last_error()->message);
-    assert_true(rig.datagrams > 0);
+        fail_msg("the flood ended with %s", sill_status_name(rc));
     sill_port_close(flooding);
     sill_port_close(quiet);
 }

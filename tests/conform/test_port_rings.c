@@ -10,24 +10,6 @@
 #include <sys/resource.h>
 #endif
 
-/* Both ends, and nobody receives by itself. */
-struct pair {
-    struct rig rig;
-    sill_port *client, *server_end;
-};
-
-static void pair_open(struct pair *p, const sill_port_options *options)
-{
-    rig_listen(&p->rig, options);
-    connect_by_hand(&p->rig, options, &p->client, &p->server_end);
-}
-
-static void pair_close(struct pair *p)
-{
-    sill_port_close(p->client);
-    sill_server_close(p->rig.server);
-}
-
 static void send_numbered(sill_port *port, uint32_t number, size_t size, int path, unsigned flags)
 {
     unsigned char *bytes = rig_bytes(size, number);
@@ -432,6 +414,47 @@ static void a_crowd(void **state)
     assert_int_equal(20 * CROWD, rig.requests);
 }
 
+/* What waits in a ring for somebody who does not come must not keep a sender from hearing that the
+ * channel has room again. */
+static int send_20_mb(void *arg)
+{
+    unsigned char *bytes = rig_bytes(20000000, 3);
+    sill_send_options options = SILL_SEND_OPTIONS_INIT;
+    options.path = SILL_PATH_CHANNEL;
+    int rc = sill_send_with(arg, bytes, 20000000, &options, SUPPORT_PATIENCE_MS);
+    free(bytes);
+    return rc;
+}
+
+static void writer_beside_a_full_ring(void **state)
+{
+    (void)state;
+    static const int spins[] = {0, 50000};
+    for (size_t i = 0; i < 2; i++) {
+        struct pair p;
+        sill_policy policy = SILL_POLICY_INIT;
+        sill_port_options options = SILL_PORT_OPTIONS_INIT;
+        sill_message m = SILL_MESSAGE_INIT;
+        support_ok(sill_policy_defaults(&policy));
+        policy.spin_ns = (uint64_t)spins[i];
+        options.policy = &policy;
+        pair_open(&p, &options);
+        for (uint32_t number = 0; number < 20; number++)
+            send_numbered(p.server_end, number, 100, SILL_PATH_INLINE, 0);
+        struct support_thread *thread = support_thread(send_20_mb, p.client);
+        support_ok(sill_server_receive(p.rig.server, &m, SUPPORT_PATIENCE_MS));
+        assert_int_equal(20000000, m.size);
+        sill_release(&m);
+        assert_int_equal(0, support_join(thread));
+        for (uint32_t number = 0; number < 20; number++) {
+            support_ok(sill_receive(p.client, &m, SUPPORT_PATIENCE_MS));
+            assert_int_equal(number, number_of(&m));
+        }
+        sill_release(&m);
+        pair_close(&p);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(order_over_all_ways),    SUPPORT_TEST(urgent_overtakes),
     SUPPORT_TEST(urgent_by_the_channel),  SUPPORT_TEST(released_in_any_order),
@@ -439,6 +462,7 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(put_aside_for_others),   SUPPORT_TEST(bell_is_held_back),
     SUPPORT_TEST(many_rounds),            SUPPORT_TEST(held_for_long),
     SUPPORT_TEST(event_loop),
+    SUPPORT_TEST(writer_beside_a_full_ring),
     SUPPORT_TEST(a_crowd),
 };
 

@@ -20,7 +20,7 @@
 enum { ROUNDS = 400, PAUSES = 50, STEP_NS = 5000, BLOCK = 65536 };
 
 /* One connection, each end in a wait set of its own, and the listener in a third. */
-struct pair {
+struct ends {
     char name[SUPPORT_NAME_SIZE];
     struct sill__place place;
     sill__wait *client_wait, *server_wait, *listen_wait;
@@ -41,7 +41,7 @@ static bool reported(sill__wait *wait, const void *key)
     return false;
 }
 
-static int accept_one(struct pair *pair, sill__conn **out)
+static int accept_one(struct ends *pair, sill__conn **out)
 {
     int status;
     while ((status = ops->accept(pair->listen, out)) == SILL_AGAIN)
@@ -50,7 +50,7 @@ static int accept_one(struct pair *pair, sill__conn **out)
     return status;
 }
 
-static void pair_listen(struct pair *pair)
+static void pair_listen(struct ends *pair)
 {
     memset(pair, 0, sizeof *pair);
     support_name(pair->name, "end");
@@ -64,7 +64,7 @@ static void pair_listen(struct pair *pair)
     support_ok(ops->watch_listen(pair->listen, pair->listen_wait, pair->listen));
 }
 
-static void pair_connect(struct pair *pair)
+static void pair_connect(struct ends *pair)
 {
     support_ok(ops->connect(&pair->client, &pair->place, sill__deadline(SUPPORT_PATIENCE_MS)));
     support_ok(accept_one(pair, &pair->server));
@@ -72,13 +72,13 @@ static void pair_connect(struct pair *pair)
     support_ok(ops->watch(pair->server, pair->server_wait, pair->server));
 }
 
-static void pair_hang_up(struct pair *pair)
+static void pair_hang_up(struct ends *pair)
 {
     ops->close(pair->client);
     ops->close(pair->server);
 }
 
-static void pair_end(struct pair *pair)
+static void pair_end(struct ends *pair)
 {
     ops->unlisten(pair->listen, true);
     sill__wait_destroy(pair->client_wait);
@@ -88,7 +88,7 @@ static void pair_end(struct pair *pair)
 
 /* Something that a thread does before it ends at once. */
 struct last {
-    struct pair *pair;
+    struct ends *pair;
     int status;
     atomic_bool done;
 };
@@ -121,7 +121,7 @@ static int read_last(void *arg)
     return 0;
 }
 
-static void expect_word(struct pair *pair, const void *word)
+static void expect_word(struct ends *pair, const void *word)
 {
     char bytes[4];
     for (size_t have = 0, got = 0; have < sizeof bytes; have += got) {
@@ -147,7 +147,7 @@ static bool is_ready(void *handle)
 
 /* `handle`: for event loops, or none. It must be ready while there is something to read, whatever
  * made it be looked at in between. */
-static void send_words(struct pair *pair, sill_handle handle)
+static void send_words(struct ends *pair, sill_handle handle)
 {
     struct last last = {.pair = pair};
     for (uint32_t round = 0; round < ROUNDS; round++) {
@@ -171,7 +171,7 @@ static void send_words(struct pair *pair, sill_handle handle)
 
 static void bytes_come_as_their_reader_ends(void **state)
 {
-    struct pair pair;
+    struct ends pair;
     (void)state;
     pair_listen(&pair);
     pair_connect(&pair);
@@ -183,7 +183,7 @@ static void bytes_come_as_their_reader_ends(void **state)
 /* The same, with a handle for event loops. */
 static void bytes_come_with_a_pollable(void **state)
 {
-    struct pair pair;
+    struct ends pair;
     sill_handle handle;
     (void)state;
     pair_listen(&pair);
@@ -200,7 +200,7 @@ static void bytes_come_with_a_pollable(void **state)
 /* The end of the stream comes instead of bytes; or nothing does and the channel is closed. */
 static void streams_end_as_their_reader_ends(void **state)
 {
-    struct pair pair;
+    struct ends pair;
     struct last last = {.pair = &pair};
     (void)state;
     pair_listen(&pair);
@@ -250,7 +250,7 @@ static int write_last(void *arg)
 
 static void writes_go_on_when_their_writer_ends(void **state)
 {
-    struct pair pair;
+    struct ends pair;
     struct last last = {.pair = &pair};
     (void)state;
     pair_listen(&pair);
@@ -288,7 +288,7 @@ static int accept_last(void *arg)
     return 0;
 }
 
-static void come_and_go(struct pair *pair)
+static void come_and_go(struct ends *pair)
 {
     support_ok(ops->connect(&pair->client, &pair->place, sill__deadline(SUPPORT_PATIENCE_MS)));
     ops->close(pair->client);
@@ -299,7 +299,7 @@ static void come_and_go(struct pair *pair)
 static void clients_come_as_the_acceptor_ends(void **state)
 {
     enum { QUEUE = 16 };
-    struct pair pair;
+    struct ends pair;
     struct last last = {.pair = &pair};
     (void)state;
     pair_listen(&pair);
