@@ -495,7 +495,10 @@ void sill__sync_close(struct sill__sync *sync)
 {
     if (sync == NULL)
         return;
-    if (sync->generation == sill__fork_generation() && sync->place != NULL)
+    bool ours = sync->generation == sill__fork_generation();
+    if (ours)
+        sill__sync_let_go(sync);
+    if (ours && sync->place != NULL)
         atomic_store(&sync->place->who, 0);
     sync->cells.ops->detach(&sync->cells);
     sill_region_close(sync->region);

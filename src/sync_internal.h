@@ -38,6 +38,9 @@ int sill__sync_place(struct sill__sync **out, enum sill__sync_type type, const s
                      size_t offset, const sill_sync_options *options);
 void sill__sync_close(struct sill__sync *sync);
 
+/* A lock that the calling thread holds goes as if the thread had died with it. */
+void sill__sync_let_go(struct sill__sync *sync);
+
 /* For every call on a handle but close. */
 int sill__sync_check(const struct sill__sync *sync);
 

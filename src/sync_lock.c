@@ -266,6 +266,15 @@ int sill_rwlock_repaired(sill_rwlock *lock)
     return repaired((struct sill__sync *)lock);
 }
 
+void sill__sync_let_go(struct sill__sync *sync)
+{
+    int cell = cell_of(sync, sill__thread_id());
+    if (cell == GATE && sync->type == SILL__SYNC_RWLOCK)
+        open_gate(sync, SILL_RWLOCK_READERS);
+    else if (cell >= 0)
+        sync->cells.ops->unlock(&sync->cells, (unsigned)cell);
+}
+
 /* ---- condition variable ---- */
 
 int sill_cond_wait(sill_cond *cond, sill_mutex *mutex, int timeout_ms)

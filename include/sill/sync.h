@@ -117,7 +117,8 @@ typedef struct sill_sync_options {
  *   there, and outlive the handle. A mapped file may hold objects: after a restart of the machine
  *   they are made anew, and locks say SILL_DIED once. FOREIGN (something else lies there);
  *   WRONG_KIND; VERSION; UNSUPPORTED; TIMEOUT.
- * close: lets go of the handle; a lock that is held by it must be given back before. A named object
+ * close: lets go of the handle. A lock that the calling thread holds by it is lost, as if the thread
+ *   had died with it; no other thread may hold one, or be in a call on the handle. A named object
  *   stays or goes as its region does. NULL is fine.
  *
  * Each blocks for timeout_ms of the options at most. */

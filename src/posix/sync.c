@@ -1,12 +1,14 @@
 /* sync.c (POSIX) - cells in shared memory: robust process-shared mutexes, and words on which
  * futexes wait.
  *
- * The kernel gives a robust mutex of a dead thread to the next one that wants it. Counters and
- * events are a word, changed by compare-exchange; `waiters` counts who sleeps or is about to, so
- * that nobody makes a system call for nobody. A waiter that was killed stays counted, which costs
- * later posts a call and no more. (POSIX's own semaphores and condition variables are of no use
- * here: the former have no portable wait until a monotonic deadline, the latter may hang on waiters
- * that were killed.)
+ * The kernel gives a robust mutex of a dead thread to the next one that wants it. But if a waiter
+ * is killed just when it was woken, and a third one has locked the mutex meanwhile, nothing says
+ * any more that there are others: they would sleep for ever. So each sleeps for a slice and says it
+ * again. Counters and events are a word, changed by compare-exchange; `waiters` counts who sleeps
+ * or is about to, so that nobody makes a system call for nobody. A waiter that was killed stays
+ * counted, which costs later posts a call and no more. (POSIX's own semaphores and condition
+ * variables are of no use here: the former have no portable wait until a monotonic deadline, the
+ * latter may hang on waiters that were killed.)
  *
  * A mutex is the C library's, so the cells mean something to processes with the same one only: abi.
  */
@@ -26,6 +28,8 @@
 #include "../status.h"
 
 extern const struct sill__sync_ops sill__posix_sync_ops;
+
+#define SLICE_NS INT64_C(100000000)
 
 union cell {
     pthread_mutex_t mutex;
@@ -93,10 +97,11 @@ static int lock(struct sill__cells *cells, unsigned cell, int64_t deadline)
 {
     pthread_mutex_t *mutex = &cell_at(cells, cell)->mutex;
     int code = pthread_mutex_trylock(mutex);
-    if (code == EBUSY && deadline == SILL__FOREVER)
-        code = pthread_mutex_lock(mutex);
-    else if (code == EBUSY && deadline != 0)
-        code = lock_until(mutex, deadline);
+    while (code == EBUSY && deadline != 0) {
+        code = lock_until(mutex, sill__earlier(deadline, sill__now_ns() + SLICE_NS));
+        if (code == ETIMEDOUT && sill__now_ns() < deadline)
+            code = EBUSY;
+    }
     if (code == EOWNERDEAD)
         code = pthread_mutex_consistent(mutex);
     if (code == 0)

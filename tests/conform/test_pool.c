@@ -391,6 +391,27 @@ static void offsets_mean_the_same_elsewhere(void **state)
     drop(&place);
 }
 
+/* Where the region stays, so does what is in it. */
+static void pools_stay(void **state)
+{
+    struct place place;
+    make(&place, state, SIZE);
+    uint64_t offset;
+    support_ok(sill_pool_allocate(place.pool, 1000, &offset));
+    regions_fill(sill_pool_at(place.pool, offset), 1000, 3);
+    support_ok(sill_pool_set_root(place.pool, "kept", offset));
+    sill_pool_close(place.pool);
+    sill_region_close(place.region);
+    sill_region_options options = regions_options(place.kind);
+    support_ok(sill_region_open(&place.region, place.name, &options));
+    support_ok(sill_pool_place(&place.pool, place.region, NULL));
+    support_ok(sill_pool_check(place.pool));
+    support_ok(sill_pool_get_root(place.pool, "kept", &offset));
+    assert_true(regions_filled(sill_pool_at(place.pool, offset), 1000, 3));
+    support_ok(sill_pool_free(place.pool, offset));
+    drop(&place);
+}
+
 static int churn_in_thread(void *arg)
 {
     uint32_t seed = (uint32_t)(uintptr_t)&seed;
@@ -424,6 +445,7 @@ static const struct regions_test tests[] = {
     REGIONS_TEST(scribbles_do_no_harm, 0),
     REGIONS_TEST(damage_is_mended_or_told, 0),
     REGIONS_TEST(offsets_mean_the_same_elsewhere, SILL_REGION_NAMED),
+    REGIONS_TEST(pools_stay, SILL_REGION_NAMED | SILL_REGION_PERSISTS),
     REGIONS_TEST(threads_share_a_handle, 0),
 };
 static const struct support_role roles[] = {{"partner", role_partner}};

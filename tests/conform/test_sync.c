@@ -270,6 +270,23 @@ static void forked_child_cannot_use_them(void **state)
 }
 #endif
 
+static void closing_loses_what_is_held(void **state)
+{
+    struct syncs syncs;
+    syncs_make(&syncs, state);
+    struct support_process *actor = syncs_actor(&syncs);
+    support_ok(sill_mutex_lock(syncs.mutex, 0));
+    support_ok(sill_rwlock_write(syncs.rwlock, 0));
+    sill_mutex_close(syncs.mutex);
+    sill_rwlock_close(syncs.rwlock);
+    syncs.mutex = NULL;
+    syncs.rwlock = NULL;
+    syncs_do(actor, "mutex lock 30000", "SILL_DIED");
+    syncs_do(actor, "rwlock read 30000", "SILL_DIED");
+    support_finish(actor); /* which closes too, with a reader's lock */
+    syncs_drop(&syncs);
+}
+
 /* ---- reader-writer lock ---- */
 
 static void readers_share(void **state)
@@ -496,6 +513,7 @@ static const struct syncs_test tests[] = {
 #ifndef _WIN32
     SYNCS_TEST(forked_child_cannot_use_them),
 #endif
+    SYNCS_TEST(closing_loses_what_is_held),
     SYNCS_TEST(readers_share),
     SYNCS_TEST(writer_is_not_starved),
     SYNCS_TEST(readers_have_a_limit),

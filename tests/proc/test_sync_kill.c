@@ -183,6 +183,45 @@ static void locker_dies_at_each_step(void **state)
     }
 }
 
+/* Three count without end, and are killed at any moment and replaced. The
+ * locks are to be had after each death. */
+static void lockers_die_at_any_moment(void **state)
+{
+    enum { ACTORS = 3, KILLS = 12 };
+    static const char *const commands[] = {"count 1000000", "scount 1000000", "count 1000000"};
+    struct syncs syncs;
+    syncs_make(&syncs, state);
+    struct support_process *actors[ACTORS];
+    for (int i = 0; i < ACTORS; i++) {
+        actors[i] = syncs_actor(&syncs);
+        support_tell(actors[i], commands[i]);
+    }
+    for (int i = 0; i < KILLS; i++) {
+        kill_it(actors[i % ACTORS]);
+        int rc = sill_mutex_lock(syncs.mutex, SUPPORT_PATIENCE_MS);
+        if (rc == SILL_DIED)
+            support_ok(sill_mutex_repaired(syncs.mutex));
+        else
+            support_ok(rc);
+        support_ok(sill_mutex_unlock(syncs.mutex));
+        rc = sill_rwlock_read(syncs.rwlock, SUPPORT_PATIENCE_MS);
+        if (rc != SILL_DIED)
+            support_ok(rc);
+        support_ok(sill_rwlock_unlock(syncs.rwlock));
+        rc = sill_rwlock_write(syncs.rwlock, SUPPORT_PATIENCE_MS);
+        if (rc == SILL_DIED)
+            support_ok(sill_rwlock_repaired(syncs.rwlock));
+        else
+            support_ok(rc);
+        support_ok(sill_rwlock_unlock(syncs.rwlock));
+        actors[i % ACTORS] = syncs_actor(&syncs);
+        support_tell(actors[i % ACTORS], commands[i % ACTORS]);
+    }
+    for (int i = 0; i < ACTORS; i++)
+        kill_it(actors[i]);
+    syncs_drop(&syncs);
+}
+
 /* ---- waits ---- */
 
 static void wait_hears_of_a_death(void **state)
@@ -426,6 +465,7 @@ static const struct syncs_test tests[] = {
     SYNCS_TEST(writer_dies),
     SYNCS_TEST(waiting_writer_dies),
     SYNCS_TEST(locker_dies_at_each_step),
+    SYNCS_TEST(lockers_die_at_any_moment),
     SYNCS_TEST(wait_hears_of_a_death),
     SYNCS_TEST(killed_waiter_takes_nobody_along),
     SYNCS_TEST(waiter_of_a_condition_hears_of_a_death),

@@ -173,6 +173,8 @@ static int count_up(struct syncs *syncs, uint32_t times, bool mutex)
     for (uint32_t i = 0; i < times; i++) {
         int rc = mutex ? sill_mutex_lock(syncs->mutex, SUPPORT_PATIENCE_MS)
                        : sill_rwlock_write(syncs->rwlock, SUPPORT_PATIENCE_MS);
+        if (rc == SILL_DIED)
+            rc = mutex ? sill_mutex_repaired(syncs->mutex) : sill_rwlock_repaired(syncs->rwlock);
         if (rc != 0)
             return rc;
         add(syncs, 1);
