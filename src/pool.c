@@ -300,14 +300,18 @@ static int check_root(const char *name)
 static struct sill__pool_root *find_root(const sill_pool *pool, const char *name,
                                          struct sill__pool_root **spare)
 {
+    struct sill__pool_root *roots = pool->heap.header->roots;
+    int unused = -1;
     *spare = NULL;
     for (int i = 0; i < SILL_POOL_ROOTS; i++) {
-        struct sill__pool_root *root = &pool->heap.header->roots[i];
-        if (atomic_load_explicit(&root->word, memory_order_acquire) == 0)
-            *spare = *spare == NULL ? root : *spare;
-        else if (strncmp(root->name, name, sizeof root->name) == 0)
-            return root;
+        bool used = atomic_load_explicit(&roots[i].word, memory_order_acquire) != 0;
+        if (used && strncmp(roots[i].name, name, sizeof roots[i].name) == 0)
+            return &roots[i];
+        if (!used && unused < 0)
+            unused = i;
     }
+    if (unused >= 0)
+        *spare = &roots[unused];
     return NULL;
 }
 

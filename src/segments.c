@@ -44,6 +44,7 @@
 #define DEFAULT_LEAST      4
 #define DEFAULT_MOST       64
 #define DEFAULT_TIMEOUT_MS 10000
+#define LOOK_NS            INT64_C(50000000)
 
 enum state { ABSENT, FREE, MAKING, TAKEN };
 
@@ -64,7 +65,7 @@ struct shared {
     uint32_t reserved;
     uint64_t segment_size;
     uint64_t made, removed, reclaimed;
-    uint64_t unused;
+    int64_t looked; /* when the holders were last looked at */
     struct slot slots[SILL_SEGMENTS_MAX];
 };
 static_assert(offsetof(struct shared, slots) == 4096 + 64, "shared-layout.md");
@@ -386,14 +387,25 @@ static uint32_t find(const sill_segments *set, enum state state)
     return i;
 }
 
-/* Gives what the dead hold to the living. */
+/* Gives what the dead hold to the living. To look takes long, so holders of several are looked at
+ * once, and all of them not more often than LOOK_NS says. */
 static uint32_t reclaim(sill_segments *set)
 {
-    uint32_t count = 0;
+    uint32_t count = 0, pid = 0;
+    bool dead = false;
+    int64_t now = sill__now_ns(), last = set->shared->looked;
+    if (last <= now && now - last < LOOK_NS)
+        return 0;
+    set->shared->looked = now;
     for (uint32_t i = 0; i < set->most; i++) {
         struct slot *slot = &set->shared->slots[i];
         enum state state = state_of(slot);
-        if ((state != TAKEN && state != MAKING) || !holder_is_dead(set, slot))
+        if (state != TAKEN && state != MAKING)
+            continue;
+        if (pid != slot->pid)
+            dead = holder_is_dead(set, slot);
+        pid = slot->pid;
+        if (!dead)
             continue;
         set_state(slot, state == TAKEN ? FREE : ABSENT, after(generation_of(slot)));
         set->shared->reclaimed++;

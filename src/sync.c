@@ -203,9 +203,8 @@ static void attend(struct sill__sync *sync, const struct sill__process *self)
     }
 }
 
-bool sill__sync_hear(struct sill__sync *sync)
+static void look_at_attendees(struct sill__sync_shared *shared)
 {
-    struct sill__sync_shared *shared = sync->shared;
     struct sill__process process;
     sill__process_self(&process);
     uint32_t self = process.pid;
@@ -220,6 +219,16 @@ bool sill__sync_hear(struct sill__sync *sync)
             atomic_compare_exchange_strong(&place->who, &who, 0))
             atomic_fetch_add(&shared->deaths, 1);
     }
+}
+
+/* To look takes some 10 microseconds for each attendee, so of all waiters one does it at a time. */
+bool sill__sync_hear(struct sill__sync *sync)
+{
+    struct sill__sync_shared *shared = sync->shared;
+    int64_t now_ns = sill__now_ns(), last = atomic_load(&shared->looked);
+    bool due = now_ns - last >= SILL__SYNC_SLICE_NS / 2 || last > now_ns;
+    if (due && atomic_compare_exchange_strong(&shared->looked, &last, now_ns))
+        look_at_attendees(shared);
     uint32_t now = atomic_load(&shared->deaths);
     return atomic_exchange(&sync->deaths, now) != now;
 }

@@ -59,7 +59,8 @@ struct sill__sync_shared {
     _Atomic uint32_t sequence; /* cond: broadcasts; written under the cond's lock */
     _Atomic uint32_t deaths;   /* attendees that ended without closing; written by who finds out */
     _Atomic uint32_t waiters;  /* cond: who sleeps; those who were killed stay counted */
-    uint32_t reserved[8];
+    _Atomic int64_t looked;    /* when one of the waiters last looked for dead attendees */
+    uint32_t reserved[6];
     struct sill__attendee attendees[SILL__SYNC_ATTENDEES];
     struct sill__cell cells[SILL__SYNC_CELLS];
 };

@@ -212,7 +212,8 @@ SILL_API int sill_segments_get(sill_segments *set, uint64_t id, void **data);
 /* Gives it back, whoever took it. 0; NOT_FOUND; TIMEOUT; INVALID; OS. */
 SILL_API int sill_segments_give(sill_segments *set, uint64_t id);
 
-/* Takes segments of dead holders back, and removes free ones beyond `least`. 0; TIMEOUT; INVALID;
+/* Takes segments of dead holders back (unless somebody has just looked for them), and removes free
+ * ones beyond `least`. 0; TIMEOUT; INVALID;
  * OS. */
 SILL_API int sill_segments_trim(sill_segments *set);
 
@@ -271,8 +272,8 @@ SILL_API int sill_rounds_send(sill_rounds *rounds, uint64_t size, sill_rounds_fi
                               int timeout_ms);
 
 /* Waits for a message and takes it; *size (may be NULL) is its size. Statuses as sill_rounds_send,
- * with the sender in the receiver's place; CANCELED also if the sender died and another one has come
- * since. After anything but 0 the pieces that were taken are worth nothing. */
+ * with the sender in the receiver's place; CANCELED also if the sender died and another one has
+ * come since. After anything but 0 the pieces that were taken are worth nothing. */
 SILL_API int sill_rounds_receive(sill_rounds *rounds, uint64_t *size, sill_rounds_take *take,
                                  void *arg, int timeout_ms);
 

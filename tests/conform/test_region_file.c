@@ -134,29 +134,6 @@ static int role_resizer(int argc, char **argv)
     return 0;
 }
 
-static bool has_content(void *arg)
-{
-    size_t size = 0;
-    free(support_read_file(arg, &size));
-    return size > 0;
-}
-
-static void kill_at(const char *name, const char *step, const char *first, const char *second)
-{
-    char notice[SUPPORT_PATH_SIZE], stop[100], where[SUPPORT_PATH_SIZE + 32];
-    support_path(notice, "notice");
-    snprintf(stop, sizeof stop, "SILL_STOP_AT=%s", step);
-    snprintf(where, sizeof where, "SILL_STOP_NOTICE=%s", notice);
-    const char *const arguments[] = {name, first, second, NULL};
-    const char *const environment[] = {stop, where, NULL};
-    struct support_process *resizer = support_start("resizer", arguments, environment);
-    if (!support_until(has_content, notice, SUPPORT_PATIENCE_MS))
-        fail_msg("the step %s is not reached", step);
-    remove(notice);
-    support_kill(resizer);
-    support_finish(resizer);
-}
-
 static void resizer_dies_at_each_step(void **state)
 {
     (void)state;
@@ -178,7 +155,8 @@ static void resizer_dies_at_each_step(void **state)
         sill_region *region = make(name);
         regions_fill(sill_region_data(region), SIZE, 1);
         sill_region_close(region);
-        kill_at(name, rows[i].step, rows[i].first, rows[i].second);
+        const char *const arguments[] = {name, rows[i].first, rows[i].second, NULL};
+        support_kill_at("resizer", arguments, rows[i].step);
         sill_region_options options = options_of();
         support_ok(sill_region_open(&region, name, &options));
         assert_int_equal(sill_region_size(region), rows[i].size);

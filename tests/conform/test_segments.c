@@ -261,28 +261,10 @@ static void holders_may_die(void **state)
     drop(name, set);
 }
 
-static bool has_content(void *arg)
-{
-    size_t size = 0;
-    free(support_read_file(arg, &size));
-    return size > 0;
-}
-
-/* Starts a helper in a role with one argument, which comes to the step and is killed there. */
 static void kill_at(const char *role, const char *name, const char *step)
 {
-    char notice[SUPPORT_PATH_SIZE], stop[100], where[SUPPORT_PATH_SIZE + 32];
-    support_path(notice, "notice");
-    snprintf(stop, sizeof stop, "SILL_STOP_AT=%s", step);
-    snprintf(where, sizeof where, "SILL_STOP_NOTICE=%s", notice);
     const char *const arguments[] = {name, NULL};
-    const char *const environment[] = {stop, where, NULL};
-    struct support_process *process = support_start(role, arguments, environment);
-    if (!support_until(has_content, notice, SUPPORT_PATIENCE_MS))
-        fail_msg("the step %s is not reached", step);
-    remove(notice);
-    support_kill(process);
-    support_finish(process);
+    support_kill_at(role, arguments, step);
 }
 
 /* NAME: makes the set, takes three, gives them back, trims. */

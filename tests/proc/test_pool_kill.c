@@ -64,26 +64,10 @@ static int role_user(int argc, char **argv)
     return 0;
 }
 
-static bool has_content(void *arg)
+static void kill_user_at(const char *name, const char *step)
 {
-    size_t size = 0;
-    free(support_read_file(arg, &size));
-    return size > 0;
-}
-
-static struct support_process *start_stopped(const char *name, const char *step)
-{
-    char notice[SUPPORT_PATH_SIZE], stop[100], where[SUPPORT_PATH_SIZE + 32];
-    support_path(notice, "notice");
-    snprintf(stop, sizeof stop, "SILL_STOP_AT=%s", step);
-    snprintf(where, sizeof where, "SILL_STOP_NOTICE=%s", notice);
     const char *const arguments[] = {name, NULL};
-    const char *const environment[] = {stop, where, NULL};
-    struct support_process *user = support_start("user", arguments, environment);
-    if (!support_until(has_content, notice, SUPPORT_PATIENCE_MS))
-        fail_msg("the step %s is not reached", step);
-    remove(notice);
-    return user;
+    support_kill_at("user", arguments, step);
 }
 
 static int free_dead(void *arg, const sill_pool_block *block)
@@ -135,9 +119,7 @@ static void user_dies_at_each_step(void **state)
         support_name(name, "p");
         open_pool(name, &region, &pool);
         uint64_t all = statistics_of(pool).largest;
-        struct support_process *user = start_stopped(name, rows[i].step);
-        support_kill(user);
-        support_finish(user);
+        kill_user_at(name, rows[i].step);
         sill_pool_statistics statistics = statistics_of(pool);
         if (statistics.blocks != rows[i].blocks || statistics.recovered != rows[i].recovered)
             fail_msg("%s: %u blocks, %u recovered", rows[i].step, (unsigned)statistics.blocks,
@@ -158,15 +140,15 @@ static void maker_and_mender_die(void **state)
     sill_region *region;
     sill_pool *pool;
     support_name(name, "p");
-    support_kill(start_stopped(name, "pool_formatted"));
+    kill_user_at(name, "pool_formatted");
     open_pool(name, &region, &pool);
     support_ok(sill_pool_check(pool));
     uint64_t all = statistics_of(pool).largest;
     assert_int_equal(statistics_of(pool).repairs, 0);
-    support_kill(start_stopped(name, "pool_taken:2"));
+    kill_user_at(name, "pool_taken:2");
     /* It has to repair before anything else: at its third block, and when it is through. */
-    support_kill(start_stopped(name, "pool_repairing:2"));
-    support_kill(start_stopped(name, "pool_repairing"));
+    kill_user_at(name, "pool_repairing:2");
+    kill_user_at(name, "pool_repairing");
     sill_pool_statistics statistics = statistics_of(pool);
     assert_int_equal(statistics.blocks, 1);
     expect_recovered(pool, all, 1);

@@ -4,6 +4,8 @@
 
 #include <sill/system.h>
 
+#include "sync_internal.h"
+
 #ifndef _WIN32
 #include <sys/sem.h>
 
@@ -29,32 +31,16 @@ static void kill_it(struct support_process *actor)
     support_finish(actor);
 }
 
-static bool has_content(void *arg)
-{
-    size_t size = 0;
-    free(support_read_file(arg, &size));
-    return size > 0;
-}
-
-static void expect_stop(const char *notice, const char *step)
-{
-    if (!support_until(has_content, (void *)(uintptr_t)notice, SUPPORT_PATIENCE_MS))
-        fail_msg("the step %s is not reached", step);
-    remove(notice);
-}
-
 /* An actor that opens the objects, does as it is told, and is at the step now. */
 static struct support_process *stopped(const struct syncs *syncs, const char *step,
                                        const char *command)
 {
-    char notice[SUPPORT_PATH_SIZE];
-    support_path(notice, "notice");
-    struct support_process *actor = syncs_actor_stopping(syncs, step, notice);
+    struct support_process *actor = syncs_actor_stopping(syncs, step);
     if (command != NULL) {
         support_expect(actor, "ready");
         support_tell(actor, command);
     }
-    expect_stop(notice, step);
+    support_wait_stopped(step);
     return actor;
 }
 
@@ -292,9 +278,11 @@ static void broadcaster_dies_on_the_way(void **state)
     syncs_make(&syncs, state);
     struct support_process *waiter = syncs_actor(&syncs);
     support_tell(waiter, "cond until 7");
-    struct support_process *dead = syncs_actor_stopping(&syncs, NULL, NULL);
+    struct support_process *dead = syncs_actor(&syncs);
     syncs_do(dead, "store 7", "SILL_OK");
     support_finish(dead);
+    /* As after the death of a waiter: so a broadcast goes all its way, whoever waits just then. */
+    atomic_fetch_add(&((struct sill__sync *)syncs.cond)->shared->waiters, 1);
     kill_it(stopped(&syncs, "sync_counted", "cond broadcast"));
     support_expect(waiter, "SILL_OK");
     support_ok(sill_cond_broadcast(syncs.cond));
@@ -412,19 +400,14 @@ static void remover_dies_half_way(void **state)
     if (mode->family != SILL_SYNC_SYSV)
         return; /* the others are one object, and regions are tested elsewhere */
     for (int again = 0; again < 2; again++) {
-        char name[SUPPORT_NAME_SIZE], notice[SUPPORT_PATH_SIZE], where[SUPPORT_PATH_SIZE + 32];
+        char name[SUPPORT_NAME_SIZE];
         support_name(name, "d");
-        support_path(notice, "notice");
         sill_sync_options options = syncs_options(*mode);
         sill_event *event;
         support_ok(sill_event_create(&event, name, &options));
         sill_event_close(event);
-        snprintf(where, sizeof where, "SILL_STOP_NOTICE=%s", notice);
         const char *const arguments[] = {name, NULL};
-        const char *const environment[] = {"SILL_STOP_AT=sync_set_removed", where, NULL};
-        struct support_process *remover = support_start("remover", arguments, environment);
-        expect_stop(notice, "sync_set_removed");
-        kill_it(remover);
+        support_kill_at("remover", arguments, "sync_set_removed");
         support_status(SILL_NOT_FOUND, sill_event_open(&event, name, &options));
         if (again == 0) {
             support_ok(sill_event_create(&event, name, &options));

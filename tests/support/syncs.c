@@ -3,9 +3,10 @@
 
 #include <sill/system.h>
 
-#define MOST_TESTS 128
-#define WORDS_SIZE 64
-#define OBJECTS    6
+#define MOST_TESTS  128
+#define WORDS_SIZE  64
+#define OBJECTS     6
+#define SYNCS_WORDS 3
 
 static struct CMUnitTest made[MOST_TESTS];
 static char names[MOST_TESTS][96];
@@ -122,7 +123,8 @@ void syncs_drop(struct syncs *syncs)
 
 /* ---- the actor ---- */
 
-void syncs_words(const struct syncs *syncs, char text[40], const char *words[SYNCS_WORDS + 1])
+static void syncs_words(const struct syncs *syncs, char text[40],
+                        const char *words[SYNCS_WORDS + 1])
 {
     snprintf(text, 40, "%s", syncs->mode.placed ? "placed" : "named");
     words[0] = sill_sync_family_name(syncs->mode.family);
@@ -131,27 +133,22 @@ void syncs_words(const struct syncs *syncs, char text[40], const char *words[SYN
     words[3] = NULL;
 }
 
-struct support_process *syncs_actor_stopping(const struct syncs *syncs, const char *step,
-                                             const char *notice)
+struct support_process *syncs_actor_stopping(const struct syncs *syncs, const char *step)
 {
-    char text[40], stop[100], where[SUPPORT_PATH_SIZE + 32];
-    const char *words[SYNCS_WORDS + 1], *environment[3] = {NULL, NULL, NULL};
+    char text[40];
+    const char *words[SYNCS_WORDS + 1];
     syncs_words(syncs, text, words);
-    if (step != NULL) {
-        snprintf(stop, sizeof stop, "SILL_STOP_AT=%s", step);
-        snprintf(where, sizeof where, "SILL_STOP_NOTICE=%s", notice);
-        environment[0] = stop;
-        environment[1] = where;
-    }
-    struct support_process *actor = support_start("actor", words, environment);
-    if (step == NULL)
-        support_expect(actor, "ready");
-    return actor;
+    return support_start_stopping("actor", words, step);
 }
 
 struct support_process *syncs_actor(const struct syncs *syncs)
 {
-    return syncs_actor_stopping(syncs, NULL, NULL);
+    char text[40];
+    const char *words[SYNCS_WORDS + 1];
+    syncs_words(syncs, text, words);
+    struct support_process *actor = support_start("actor", words, NULL);
+    support_expect(actor, "ready");
+    return actor;
 }
 
 void syncs_do(struct support_process *actor, const char *command, const char *status)

@@ -59,10 +59,6 @@ void syncs_close(struct syncs *syncs);
 void syncs_drop(struct syncs *syncs);
 sill_sync_options syncs_options(struct syncs_mode mode);
 
-/* The words that tell a helper which objects to open. */
-#define SYNCS_WORDS 3
-void syncs_words(const struct syncs *syncs, char text[40], const char *words[SYNCS_WORDS + 1]);
-
 /* Starts a helper that opens the objects and does one command for each line: "mutex lock 100",
  * "mutex unlock", "mutex repaired", "rwlock read|write 100", "rwlock unlock", "rwlock repaired",
  * "semaphore wait 100", "semaphore post 2", "auto|manual set|reset", "auto|manual wait 100",
@@ -70,9 +66,8 @@ void syncs_words(const struct syncs *syncs, char text[40], const char *words[SYN
  * "store N" (word 0), "add N" (to word 0, slowly), "count N" (N times: locks, adds, unlocks),
  * "scount N" (the same with the lock for writing). It answers each with the name of a status. */
 struct support_process *syncs_actor(const struct syncs *syncs);
-/* With a step at which it stops: NULL for none. */
-struct support_process *syncs_actor_stopping(const struct syncs *syncs, const char *step,
-                                             const char *notice);
+/* The same, stopping at a step; it may come to it before it is ready. */
+struct support_process *syncs_actor_stopping(const struct syncs *syncs, const char *step);
 /* Tells the command and expects the status. */
 void syncs_do(struct support_process *actor, const char *command, const char *status);
 
