@@ -343,8 +343,9 @@ static int adopt_memory(sill_region **out, const struct sill__region_request *re
     return 0;
 }
 
-/* How often a size that does not fit is looked at again: a resize may have come in between. */
-#define RESIZE_LOOKS 3
+/* How often a size that does not fit is looked at again: a resize may have come in between, or
+ * many. */
+#define RESIZE_LOOKS 64
 
 int sill__region_attach(sill_region **out, const struct sill__region_request *request,
                         const char *object)
