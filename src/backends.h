@@ -3,12 +3,14 @@
 #define SILL__BACKENDS_H
 
 #include "channel_ops.h"
+#include "queue_ops.h"
 #include "region_ops.h"
 #include "sync_ops.h"
 
-/* NULL-terminated. The first channel and the first family of synchronisation objects
- * are the platform's defaults. */
+/* NULL-terminated. The first channel, queue and family of synchronisation objects is the platform's
+ * default. */
 extern const struct sill__channel_ops *const sill__channels[];
+extern const struct sill__queue_ops *const sill__queues[];
 extern const struct sill__region_ops *const sill__regions[];
 extern const struct sill__sync_ops *const sill__syncs[];
 
@@ -16,6 +18,9 @@ extern const struct sill__sync_ops *const sill__syncs[];
 extern const int sill__region_auto_named;
 extern const int sill__region_auto_anonymous;
 
-const struct sill__region_ops *sill__region_ops_of(int kind); /* NULL: not on this system */
+/* NULL: not on this system. */
+const struct sill__region_ops *sill__region_ops_of(int kind);
+const struct sill__queue_ops *sill__queue_ops_of(int kind);
+const struct sill__queue_ops *sill__queue_ops_of_owner(enum sill__owner_kind kind);
 
 #endif

@@ -54,6 +54,7 @@ enum {
 
 struct sill__channel_ops {
     const char *name; /* "unix", "pipe" */
+    int kind;         /* enum sill_channel_kind */
     uint32_t caps;
 
     /* Creates the object at `place` and listens. The core holds the owner record of the name, so

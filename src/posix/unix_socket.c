@@ -439,6 +439,7 @@ static int unix_taken(sill__conn *base, unsigned count)
 
 const struct sill__channel_ops sill__unix_ops = {
     .name = "unix",
+    .kind = SILL_CHANNEL_SOCKET,
     .caps = SILL__CHANNEL_HANDLES,
     .listen = unix_listen_op,
     .accept = unix_accept,

@@ -45,6 +45,18 @@ expect 0 doctor
 for line in "^system	name	" "^cores	" "^kind	" "^channel	" "^sync	"; do gave "$line"; done
 [ "$(awk -F'\t' 'NF != 7 || ($5 != "good" && $5 != "low" && $5 != "missing")' out | wc -l)" = 0 ] ||
     fail "doctor: $(cat out)"
+for kind in socket named-pipe pipe fifo mqueue sysv queue; do
+    gave "^channel	$kind	(present|limited|absent)	"
+done
+gave "^channel	pipe	present	"
+gave "^channel	fifo	present	"
+if [ -z "$windows" ]; then
+    (ulimit -q 100000 && sill doctor) >out
+    gave "^channel	mqueue	limited		low	.*100000 bytes.*	prlimit"
+    (ulimit -q 100 && sill doctor) >out
+    gave "^channel	mqueue	absent		missing	.*ulimit -q"
+    expect 0 doctor
+fi
 [ -n "$windows" ] || for limit in shm_size shmmax shmall shmmni msgmax; do gave "^limit	$limit	"; done
 expect 0 doctor --json
 is_json out

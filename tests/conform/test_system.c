@@ -339,7 +339,7 @@ static void running_out_of_memory_harms_nothing(void **state)
 /* ---- facts ---- */
 
 struct known {
-    unsigned count, kinds, channels, syncs, absent, failed, limits;
+    unsigned count, kinds, channels, syncs, present, failed, limits;
     char system[40], cores[24], bad[200], reason[500];
 };
 
@@ -366,20 +366,20 @@ static int know(void *arg, const sill_fact *fact)
         snprintf(known->system, sizeof known->system, "%s", fact->value);
     if (strcmp(fact->topic, "cores") == 0 && strcmp(fact->name, "usable") == 0)
         snprintf(known->cores, sizeof known->cores, "%s", fact->value);
-    if (strcmp(fact->value, "absent") == 0) {
-        known->absent++;
-        return fact->verdict == SILL_FACT_MISSING ? 0 : 2;
-    }
-    if (strcmp(fact->topic, "sync") == 0) {
-        known->syncs++;
-        if (strcmp(fact->value, "works") != 0 && strcmp(fact->value, "limited") != 0)
-            known->failed++;
-    }
     bool kind = strcmp(fact->topic, "kind") == 0, channel = strcmp(fact->topic, "channel") == 0;
+    bool sync = strcmp(fact->topic, "sync") == 0;
     known->limits += strcmp(fact->topic, "limit") == 0;
     known->kinds += kind;
     known->channels += channel;
-    if ((kind || channel) && strcmp(fact->value, "works") != 0) {
+    known->syncs += sync;
+    if (kind || channel || sync) {
+        bool present = strcmp(fact->value, "present") == 0;
+        bool limited = strcmp(fact->value, "limited") == 0;
+        if (!present && !limited && strcmp(fact->value, "absent") != 0)
+            snprintf(known->bad, sizeof known->bad, "%s is %s", fact->name, fact->value);
+        known->present += present || limited;
+    }
+    if ((kind || channel || sync) && fact->verdict == SILL_FACT_MISSING) {
         known->failed++;
         snprintf(known->reason, sizeof known->reason, "%s: %s", fact->name, fact->note);
     }
@@ -394,17 +394,20 @@ static void facts_are_told(void **state)
     assert_string_equal(known.bad, "");
     if (known.failed > 0)
         fail_msg("%s", known.reason);
-    unsigned kinds = 0;
-    while (sill__regions[kinds] != NULL)
-        kinds++;
-    assert_int_equal(known.kinds, kinds);
-    assert_int_equal(known.channels, 1);
-    unsigned families = 0;
-    while (sill__syncs[families] != NULL)
-        families++;
-    assert_int_equal(known.syncs, families);
-    assert_int_equal(known.kinds + known.syncs + known.absent,
-                     SILL_REGION_WIN32 + SILL_SYNC_WIN32);
+    unsigned present = 0;
+    while (sill__regions[present] != NULL)
+        present++;
+    for (int kind = SILL_CHANNEL_SOCKET; kind <= SILL_CHANNEL_QUEUE; kind++) {
+        sill_channel_traits traits = {.struct_size = sizeof traits};
+        support_ok(sill_channel_get_traits(kind, &traits));
+        present += traits.available != 0;
+    }
+    for (int i = 0; sill__syncs[i] != NULL; i++)
+        present++;
+    assert_int_equal(known.syncs, SILL_SYNC_WIN32);
+    assert_int_equal(known.present, present);
+    assert_int_equal(known.kinds, SILL_REGION_WIN32);
+    assert_int_equal(known.channels, SILL_CHANNEL_QUEUE);
     assert_true(known.limits > 0);
     assert_true(strtol(known.cores, NULL, 10) >= 1);
 #ifdef _WIN32
@@ -456,7 +459,7 @@ static void facts_say_what_fails(void **state)
     support_setenv("SILL_RUNTIME_DIR", support_directory());
     support_ok(status);
     assert_string_equal(known.bad, "");
-    assert_int_equal(known.channels, 1);
+    assert_int_equal(known.channels, SILL_CHANNEL_QUEUE);
     assert_true(known.failed >= 1);
 }
 
