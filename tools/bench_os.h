@@ -23,6 +23,9 @@ int bench_os_pin(unsigned core);
 /* Lets this process have as many open files as it is allowed to. */
 void bench_os_many_files(void);
 
+/* Bytes of a page of memory. */
+uint64_t bench_os_page_size(void);
+
 /* Time that this process has spent on its processors, nanoseconds. */
 uint64_t bench_os_cpu_ns(void);
 /* Bytes of memory that are this process's alone, or -1 if it cannot be told. */

@@ -27,7 +27,9 @@ struct peer {
 
 int bench_fill(sill_port_options *options, sill_policy *policy, const struct bench_way *way)
 {
-    int status = sill_policy_load(policy, way->policy, NULL, 0);
+    int status = way->policy_text
+                     ? sill_policy_parse(policy, way->policy_text, strlen(way->policy_text), NULL)
+                     : sill_policy_load(policy, way->policy, NULL, 0);
 
     if (status != SILL_OK)
         return cli_fail_sill(status);

@@ -66,7 +66,7 @@ struct cli_arguments {
 };
 
 extern const struct cli_command cli_serve, cli_call, cli_send, cli_recv, cli_policy, cli_ls,
-    cli_clean, cli_doctor, cli_bench;
+    cli_clean, cli_doctor, cli_bench, cli_tune;
 
 /* Names the command in messages: "call" gives "sill call: ...". */
 void cli_begin(const struct cli_command *command);

@@ -46,7 +46,7 @@ static struct sill__place place_of(const struct sill__pipe_place *place)
 {
     struct sill__place out = {
         .name = place->name, .directory = place->directory, .access = SILL_ACCESS_USER};
-    /* Not the record's own name: the listener makes a file of this one and ".pipe". */
+    /* The files of the listener are told from the record by this. */
     snprintf(out.file, sizeof out.file, "end.%.90s", place->file);
     return out;
 }

@@ -103,3 +103,20 @@ if [ -z "$windows" ]; then
     left_nothing
     passed "the second process ends with the first"
 fi
+
+wrong --compare --mode throughput
+wrong --compare --loan
+wrong --compare --clients 2
+expect 0 bench --compare --sizes 8,4K,1M --seconds 0.1 --json
+each_line_json out
+for size in 8 4096 1048576; do
+    gave "^\{\"size\":$size,\"chosen\":\"[a-z]+\",\"best\":\"[a-z]+\",\"regret\":$number,"
+done
+[ "$(tail -1 out | tr -d '\r' | sed -E 's/[0-9.]+/N/')" = '{"max_regret":N}' ] || fail "no maximum"
+echo '{"path": "channel"}' >forced.json
+expect 0 bench --compare --sizes 64K,64K,8 --seconds 0.1 --policy forced.json
+gave "^ +8 B +channel "
+gave "^maximum regret $number"
+[ "$(grep -c "64 KiB  *channel" out)" = 1 ] || fail "a size stands twice"
+left_nothing
+passed "comparing"

@@ -181,7 +181,7 @@ static void a_list_can_be_ended(void **state)
 static void similar_names_live_side_by_side(void **state)
 {
     (void)state;
-    static const char *const names[] = {"a", "a.sock", "a.lock", "a.", "server.a", ".lock"};
+    static const char *const names[] = {"a", "a.sock", "a.pipe", "a.lock", "a.", "server.a", ".lock"};
     struct sill__named_listen listen[sizeof names / sizeof names[0]];
     size_t count = sizeof names / sizeof names[0];
     for (size_t i = 0; i < count; i++)

@@ -99,6 +99,11 @@ void bench_os_many_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+uint64_t bench_os_page_size(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 uint64_t bench_os_cpu_ns(void)
 {
     struct timespec spent = {0};

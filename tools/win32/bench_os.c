@@ -50,6 +50,14 @@ static uint64_t in_ns(const FILETIME *time)
     return (((uint64_t)time->dwHighDateTime << 32) + time->dwLowDateTime) * 100;
 }
 
+uint64_t bench_os_page_size(void)
+{
+    SYSTEM_INFO info;
+
+    GetSystemInfo(&info);
+    return info.dwPageSize;
+}
+
 uint64_t bench_os_cpu_ns(void)
 {
     FILETIME begin, end, kernel, user;
