@@ -6,6 +6,14 @@
 
 #include "status.h"
 
+/* U+0080 to U+009F, two bytes in UTF-8, are controls too: there are terminals that take U+009B for
+ * the beginning of a sequence. */
+bool sill__policy_control(const char *c)
+{
+    const unsigned char *at = (const unsigned char *)c;
+    return at[0] < ' ' || at[0] == 0x7f || (at[0] == 0xC2 && at[1] >= 0x80 && at[1] <= 0x9F);
+}
+
 void sill__policy_quote(char *out, size_t room, const char *text, size_t size, bool keep_end)
 {
     size_t skip = 0;
@@ -24,8 +32,10 @@ void sill__policy_quote(char *out, size_t room, const char *text, size_t size, b
     if (cut && keep_end)
         to += snprintf(to, 4, "...");
     for (size_t i = 0; i < size; i++) {
-        char c = text[skip + i];
-        *to++ = (unsigned char)c < ' ' || c == 0x7f ? '?' : c;
+        const char *c = text + skip + i;
+        bool control = sill__policy_control(c);
+        *to++ = control ? '?' : *c;
+        i += control && (unsigned char)*c == 0xC2; /* the second byte of two */
     }
     snprintf(to, 4, "%s", cut && !keep_end ? "..." : "");
 }

@@ -16,6 +16,8 @@ struct sill__policy_text {
     const char *name; /* of the file, as it stands in sentences */
 };
 
+/* Whether the character at `c`, in text that ends with a zero or a quote, is a control. */
+bool sill__policy_control(const char *c);
 /* Printable, and cut to `room` bytes without splitting a character; a path keeps its end. */
 void sill__policy_quote(char *out, size_t room, const char *text, size_t size, bool keep_end);
 /* What a member's key is, as it stands in the text, without quotes. */

@@ -133,7 +133,7 @@ static int check_text(const struct place *at, json_t *it)
     if (json_string_length(it) > SILL__TUNED_TEXT_MAX)
         return complain(at, "too long", "a string of at most 256 bytes");
     for (const char *c = json_string_value(it); *c != '\0'; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
+        if (sill__policy_control(c))
             return complain(at, "a string with a control character", "one without");
     return SILL_OK;
 }

@@ -63,6 +63,13 @@ static const struct {
      "p:1:21: \"tuned.quick\" is a number, but must be true or false."},
     {"{\"tuned\": {\"sill\": \"a\\tb\"}}", "p:1:20: \"tuned.sill\" is a string with a control "
                                            "character, but must be one without."},
+    {"{\"tuned\": {\"sill\": \"\xC2\x9B"
+     "2J\"}}",
+     "p:1:20: \"tuned.sill\" is a string with a "
+     "control character, but must be one without."},
+    {"{\"tuned\": {\"a\xC2\x9B"
+     "b\": 1}}",
+     "p:1:12: \"a?b\" is no key of \"tuned\"."},
     {"{\"tuned\": {\"machine\": {\"cores\": 0}}}",
      "p:1:33: \"tuned.machine.cores\" is 0, but must be an integer from 1 to 65536."},
     {"{\"tuned\": {\"machine\": {\"cores\": 1.5}}}",
