@@ -99,17 +99,40 @@ int sill_policy_load(sill_policy *policy, const char *file, char *source, size_t
     return status;
 }
 
+/* The user's own file; freed by the caller. */
+static int user_file(char **path)
+{
+    int status = sill__config_user(FILE_NAME, path);
+    if (status == SILL_OK && *path == NULL)
+        status = sill__fail(SILL_NOT_FOUND,
+                            "The environment names no home folder, so the user's own policy "
+                            "file has no place; name a file.");
+    return status;
+}
+
+int sill_policy_user_file(char *file, size_t size)
+{
+    char *path = NULL;
+    if (file == NULL || size == 0)
+        return sill__fail(SILL_INVALID, "There is no place for the path of the policy file.");
+    file[0] = '\0';
+    int status = user_file(&path);
+    if (status == SILL_OK && strlen(path) >= size)
+        status = sill__fail(SILL_TOO_BIG, "The path of the user's policy file has %zu bytes.",
+                            strlen(path));
+    if (status == SILL_OK)
+        memcpy(file, path, strlen(path) + 1);
+    sill__free(path);
+    return status;
+}
+
 /* `file` NULL: the user's own, whose folder is made. */
 static int replace_file(const char *file, const char *text, size_t size)
 {
     char *path = NULL;
     int status = SILL_OK;
     if (file == NULL) {
-        status = sill__config_user(FILE_NAME, &path);
-        if (status == SILL_OK && path == NULL)
-            status = sill__fail(SILL_NOT_FOUND,
-                                "The environment names no home folder, so the user's own policy "
-                                "file has no place; name a file.");
+        status = user_file(&path);
         if (status == SILL_OK)
             status = sill__file_make_folders(path);
         file = path;

@@ -8,6 +8,9 @@
 
 #include "cli.h"
 #include "files.h"
+#include "os.h"
+
+enum { FILE_MAX = 4096 };
 
 struct tune_options {
     const char *output;
@@ -19,7 +22,7 @@ struct tune_options {
 
 static const struct cli_option options[] = {
     {'o', CLI_TEXT, "output", "FILE", offsetof(struct tune_options, output), 0,
-     "the policy file to write (default: the user's own)"},
+     "the policy file to write, - for standard output (default: the user's own)"},
     {0, CLI_FLAG, "quick", NULL, offsetof(struct tune_options, quick), 0,
      "measure for less than ten seconds instead of a minute"},
     {0, CLI_TEXT, "plot", "[FILE]", offsetof(struct tune_options, plot), 0,
@@ -55,26 +58,32 @@ static void print_value(const struct tune_result *r, enum policy_key key)
               r->values[key].measured ? "measured" : "default", r->values[key].why);
 }
 
-static void print_result(const struct tune_result *r)
+static void print_result(const struct tune_result *r, const char *file)
 {
     for (int key = 0; key < POLICY_KEYS; key++)
         print_value(r, (enum policy_key)key);
-    cli_print("beside the default, at the worst size: tuned %.2f, default %.2f: %s\n",
-              r->check_tuned, r->check_default,
-              r->tuned_won ? "the tuned policy is written" : "the default is written");
+    cli_print("beside the default, at the worst size: tuned %.2f, default %.2f\n"
+              "the %s policy is written to %s\n",
+              r->check_tuned, r->check_default, r->tuned_won ? "tuned" : "default", file);
 }
 
-/* The text of the file that was written. */
-static int write_result(const struct tune_options *o, const struct tune_result *result,
-                        const sill_policy *policy)
+static int is_standard(const char *file)
+{
+    return strcmp(file, "-") == 0;
+}
+
+/* The text of a policy file, saved, and printed where that is wanted. */
+static int write_result(const struct tune_options *o, const char *file,
+                        const struct tune_result *result, const sill_policy *policy)
 {
     char *text = tune_result_text(result, policy);
-    int status;
+    int status = SILL_OK;
 
     if (!text)
         return cli_fail("out of memory");
-    status = sill_policy_save_text(text, strlen(text), o->output);
-    if (status == SILL_OK && o->json)
+    if (!is_standard(file)) /* the folder of the user's own file is made */
+        status = sill_policy_save_text(text, strlen(text), o->output ? file : NULL);
+    if (status == SILL_OK && (o->json || is_standard(file)))
         cli_print("%s", text);
     free(text);
     return status == SILL_OK ? -1 : cli_fail_sill(status);
@@ -84,20 +93,73 @@ static int write_result(const struct tune_options *o, const struct tune_result *
 static int check_output(const char *path)
 {
     struct output output;
-    int status = path ? output_open(&output, path) : -1;
+    int status = output_open(&output, path);
 
-    if (path && status < 0)
+    if (status < 0)
         output_discard(&output);
     return status;
+}
+
+/* The user's own file, of whose folders some may be missing: tried in the last that is there. */
+static int check_own(char *file, size_t size)
+{
+    char place[FILE_MAX];
+    unsigned mode;
+    int status = sill_policy_user_file(file, size);
+
+    if (status != SILL_OK)
+        return cli_fail_sill(status);
+    snprintf(place, sizeof place, "%s", file);
+    while (os_kind_of(place, &mode) == OS_NOTHING) {
+        size_t end = strlen(place);
+
+        while (end > 0 && !strchr("/\\", place[end - 1]))
+            end--;
+        if (end < 2)
+            break;
+        place[end - 1] = 0;
+    }
+    if (strcmp(place, file) == 0 || os_kind_of(place, &mode) != OS_DIRECTORY)
+        return check_output(file);
+    snprintf(place + strlen(place), sizeof place - strlen(place), "/sill");
+    return check_output(place);
+}
+
+/* Another file may be in force than the one that was written. */
+static void note_force(const char *file)
+{
+    sill_policy unused = SILL_POLICY_INIT;
+    char source[FILE_MAX] = "";
+
+    if (sill_policy_load(&unused, NULL, source, sizeof source) != SILL_OK)
+        cli_note("%s", sill_last_error()->message);
+    else if (strcmp(source, file) != 0)
+        cli_note("SILL_POLICY names %s, which stays in force", source);
+}
+
+/* Everything that can be told to fail before anything is measured. `file`: what is written to. */
+static int check_all(const struct tune_options *o, char *file, size_t size)
+{
+    int status = -1;
+
+    if (o->output) {
+        snprintf(file, size, "%s", o->output);
+        status = check_output(o->output);
+    } else {
+        status = check_own(file, size);
+    }
+    if (status < 0 && o->plot && !is_standard(o->plot))
+        status = check_output(o->plot);
+    return status < 0 && o->plot ? tune_plot_ready(o->plot) : status;
 }
 
 static int measure(const struct tune_options *o)
 {
     struct tune_file *loaded;
-    int status = check_output(o->output);
+    char file[FILE_MAX];
+    int status = check_all(o, file, sizeof file);
 
-    if (status >= 0 ||
-        (o->plot && strcmp(o->plot, "-") != 0 && (status = check_output(o->plot)) >= 0))
+    if (status >= 0)
         return status;
     loaded = calloc(1, sizeof *loaded);
     if (!loaded)
@@ -108,9 +170,11 @@ static int measure(const struct tune_options *o)
     if (status < 0 && os_interrupted())
         status = CLI_INTERRUPTED;
     if (status < 0)
-        status = write_result(o, &loaded->result, &loaded->policy);
-    if (status < 0 && !o->json)
-        print_result(&loaded->result);
+        status = write_result(o, file, &loaded->result, &loaded->policy);
+    if (status < 0 && !o->json && !is_standard(file))
+        print_result(&loaded->result, file);
+    if (status < 0 && !o->output)
+        note_force(file);
     if (status < 0 && o->plot)
         status = tune_plot(loaded, o->plot);
     free(loaded);
@@ -127,6 +191,8 @@ static int draw(const struct tune_options *o, const char *file)
     status = tune_file_load(loaded, file);
     if (status < 0 && !loaded->tuned)
         status = cli_fail("%s holds no measurements: write it with 'sill tune -o FILE'", file);
+    if (status < 0)
+        status = tune_plot_ready(o->plot);
     if (status < 0)
         status = tune_plot(loaded, o->plot);
     free(loaded);
@@ -172,6 +238,8 @@ static int run(int argc, char **argv)
         status = cli_wrong("--plot '%s': %s", o.plot, why);
     else if (o.output && !*o.output)
         status = cli_wrong("--output: the name is empty");
+    else if (o.plot && is_standard(o.plot) && (o.json || (o.output && is_standard(o.output))))
+        status = cli_wrong("the policy and a drawing as text cannot both go to standard output");
     else
         status = arguments.count > 0 ? draw(&o, arguments.given[0]) : measure(&o);
 done:

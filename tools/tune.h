@@ -12,6 +12,8 @@ int tune_measure(struct tune_result *result, sill_policy *policy, const char *di
 /* Draws what a file holds: with gnuplot into `file` (.svg or .png), or as text on standard output
  * ("-"). -1 to go on, or an exit status after a message. (tune_plot.c) */
 int tune_plot(const struct tune_file *loaded, const char *file);
+/* Whether what draws into `file` is there: -1, or an exit status after a message. */
+int tune_plot_ready(const char *file);
 /* Whether `file` can be drawn into: a sentence if not, else NULL. */
 const char *tune_plot_wrong(const char *file);
 

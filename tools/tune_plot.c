@@ -39,6 +39,13 @@ const char *tune_plot_wrong(const char *file)
     return "the name must end with .svg or .png";
 }
 
+int tune_plot_ready(const char *file)
+{
+    if (strcmp(file, "-") == 0 || os_process_find("gnuplot") == 0)
+        return -1;
+    return cli_fail("gnuplot cannot be started; install it, or use --plot without a file");
+}
+
 /* ---- what is drawn ---- */
 
 struct range {
@@ -269,8 +276,8 @@ static int run_gnuplot(const struct script *s, char **picture, size_t *size)
     int in, out, err, code = 0, by_signal;
     long n;
 
-    if (os_process_find(name) != 0 || !(process = os_process_start(arguments, &in, &out, &err)))
-        return cli_fail("gnuplot cannot be started; install it, or use --plot without a file");
+    if (!(process = os_process_start(arguments, &in, &out, &err)))
+        return cli_fail("gnuplot cannot be started");
     (void)os_write(in, s->text, s->size);
     os_close(in);
     *size = read_whole(out, picture);

@@ -106,6 +106,11 @@ SILL_API int sill_policy_load(sill_policy *policy, const char *file, char *sourc
 SILL_API int sill_policy_parse(sill_policy *policy, const char *text, size_t size,
                                const char *name);
 
+/* The path of the user's own file (3 above), whether it is there or not: where sill_policy_save
+ * writes without a name. `file` is always ended with a zero. 0; NOT_FOUND (the environment names no
+ * home); INVALID (NULL); TOO_BIG (`size` bytes are too few for it); NO_MEMORY. Any thread. */
+SILL_API int sill_policy_user_file(char *file, size_t size);
+
 /* Writes a policy file, with every key and no "tuned", through a temporary file that replaces the old one at
  * once, so that a reader sees the old or the new and a full disk loses nothing. NULL for the
  * user's own file (3 above), whose folder is made. A symbolic link is followed. 0; INVALID (the

@@ -85,13 +85,100 @@ expect 1 tune --quick -o x.json --plot none/x.svg
 [ ! -e x.json ] || fail "a policy was written in spite of a failure"
 passed "wrong usage"
 
+wrong --json --plot
+wrong -o - --plot
+wrong --quick -o - --plot -
+[ ! -e ./- ] || fail "a file with the name - was written"
+
+expect 0 tune --quick -o -
+is_json out
+[ ! -e ./- ] || fail "a file with the name - was written"
+cp out standard.json
+expect 0 policy check standard.json
+passed "to standard output"
+
+# The user's own file: it is named, and what is in force instead as well.
+if [ -z "$windows" ]; then
+    SILL_POLICY=$work/nowhere.json expect 0 tune --quick
+    gave "^the (tuned|default) policy is written to $work/config/sill/policy.json$"
+    said "SILL_POLICY names $work/nowhere.json, but there is no such file"
+    expect 0 policy show
+    gave "^file	$work/config/sill/policy.json$"
+    echo file >config-file
+    XDG_CONFIG_HOME=$work/config-file expect 1 tune
+    said "cannot create $work/config-file/sill/policy.json"
+    HOME='' XDG_CONFIG_HOME='' expect 1 tune
+    said "names no home folder"
+    passed "the user's own file"
+fi
+
+# in_tmpfs OPTIONS SCRIPT STATUS ARGUMENT...: runs the command where `disk` is a file system of its
+# own, and then the script there, which must succeed. 1: there can be none.
+in_tmpfs() {
+    local options=$1 script=$2 before=("${runner[@]}")
+    shift 2
+    unshare -rm mount -t tmpfs -o "$options" none "$work/disk" 2>/dev/null || return 1
+    # shellcheck disable=SC2016 # what is in quotes is for the shell inside
+    runner=(env SILL_DISK="$options" SILL_THEN="$script" unshare -rm bash -c '
+        mount -t tmpfs -o "${SILL_DISK%,ro}" none disk && echo "{}" >disk/old.json || exit 90
+        case $SILL_DISK in *,ro) mount -o remount,ro disk || exit 91 ;;
+        *) ! head -c 100000 /dev/zero 2>/dev/null >disk/fill || exit 92 ;; esac
+        "$@"
+        status=$?
+        eval "$SILL_THEN" || exit 93
+        exit $status' bash)
+    expect "$@"
+    runner=("${before[@]}")
+}
+
+mkdir disk
+# shellcheck disable=SC2016
+whole='[ "$(cat disk/old.json)" = "{}" ] && [ -z "$(find disk -name "*.tmp")" ]'
+if [ -z "$windows" ] && in_tmpfs size=16k "$whole" 1 tune --quick -o disk/old.json; then
+    said "disk/old.json cannot be written.*No space left"
+    passed "a full disk"
+    in_tmpfs size=16k,ro "$whole" 1 tune -o disk/old.json
+    said "cannot create disk/old.json: Read-only file system"
+    XDG_CONFIG_HOME=$work/disk/settings in_tmpfs size=16k,ro "$whole" 1 tune
+    said "cannot create $work/disk/sill: Read-only file system"
+    passed "where nothing can be written"
+else
+    skip "a full disk: no file system can be mounted here"
+fi
+left_nothing
+
+# await_servers N: until so many second processes of the tuning in the background are there.
+await_servers() {
+    local i
+    for ((i = 0; i < 1200; i++)); do
+        [ "$(find "$work/run" -name 'server.*' ! -name '*~sock' | wc -l)" -lt "$1" ] || return 0
+        sleep 0.05
+    done
+    fail "never $1 second processes"
+}
+
+# At the beginning, while the paths are measured, and while the two policies are compared.
 cp tuned.json old.json
 cp old.json kept.json
-start long tune -o old.json
-await_any "$work/run"
-kill -INT "$long_pid"
-[ -n "$windows" ] && ended long 1 || ended long 130
-cmp old.json kept.json || fail "Ctrl-C changed the old policy"
-[ "$(find . -maxdepth 1 -name '*.tmp' | wc -l)" = 0 ] || fail "a temporary file is left"
-left_nothing
+for servers in 1 11 13; do
+    start long tune --quick -o old.json
+    await_servers $servers
+    kill -INT "$long_pid"
+    [ -n "$windows" ] && ended long 1 || ended long 130
+    cmp old.json kept.json || fail "Ctrl-C changed the old policy"
+    [ -z "$(find . -maxdepth 1 -name '*.tmp')" ] || fail "a temporary file is left"
+    left_nothing
+done
 passed "Ctrl-C"
+
+if [ -z "$windows" ]; then
+    start long tune --quick -o old.json
+    await_servers 11
+    await_child "$long_pid"
+    kill -9 "$child"
+    ended long 1
+    cmp old.json kept.json || fail "a killed second process changed the old policy"
+    expect 0 clean
+    left_nothing
+    passed "a second process that is killed"
+fi

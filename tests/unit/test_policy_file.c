@@ -137,6 +137,30 @@ static void defaults_without_files(void **state)
     support_setenv("PROGRAMDATA", NULL);
     assert_loads(NULL, 20000, "");
     support_status(SILL_NOT_FOUND, sill_policy_save(&policy, NULL));
+    char own[] = "old";
+    support_status(SILL_NOT_FOUND, sill_policy_user_file(own, sizeof own));
+    assert_string_equal(own, "");
+}
+
+/* It is told before it is there, and is where one without a name is saved to. */
+static void own_file(void **state)
+{
+    (void)state;
+    sill_policy policy = SILL_POLICY_INIT;
+    char path[SUPPORT_PATH_SIZE], own[SUPPORT_PATH_SIZE];
+    use_empty_settings();
+    user_path(path);
+    support_ok(sill_policy_user_file(own, sizeof own));
+    assert_string_equal(own, path);
+    assert_false(support_exists(own));
+    support_ok(sill_policy_user_file(own, strlen(path) + 1));
+    support_status(SILL_TOO_BIG, sill_policy_user_file(own, strlen(path)));
+    assert_string_equal(own, "");
+    support_status(SILL_INVALID, sill_policy_user_file(NULL, 10));
+    support_status(SILL_INVALID, sill_policy_user_file(own, 0));
+    support_ok(sill_policy_defaults(&policy));
+    support_ok(sill_policy_save(&policy, NULL));
+    assert_true(support_exists(path));
 }
 
 static void folders_of_settings(void **state)
@@ -477,6 +501,7 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(named_file),
     SUPPORT_TEST(search_order),
     SUPPORT_TEST(defaults_without_files),
+    SUPPORT_TEST(own_file),
     SUPPORT_TEST(folders_of_settings),
     SUPPORT_TEST(source_is_cut),
     SUPPORT_TEST(long_path),
