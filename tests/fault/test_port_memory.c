@@ -52,15 +52,17 @@ static void lend_once(sill_port *port, size_t size)
         check(sill_loan_cancel(port, block), "sill_loan_cancel");
 }
 
-static void play(const struct rig *rig)
+static void play(const struct rig *rig, int learn)
 {
     sill_port_options options = SILL_PORT_OPTIONS_INIT;
     options.timeout_ms = 300;
+    options.learn = learn;
     options.data = "data";
     options.size = 4;
     sill_port *port = NULL;
     int rc = sill_connect(&port, rig->name, &options);
-    if (rc != SILL_NOT_FOUND) /* Windows: the server let go of the pipe before we could look at it */
+    if (rc !=
+        SILL_NOT_FOUND) /* Windows: the server let go of the pipe before we could look at it */
         check(rc, "sill_connect");
     if (rc != 0) {
         assert_null(port);
@@ -79,16 +81,15 @@ static void play(const struct rig *rig)
 }
 
 /* The server's memory is as scarce as the client's: both live in this process. */
-static void until_none_fails(void **state)
+static void fail_each(int learn)
 {
-    (void)state;
     struct rig rig;
     rig_start(&rig, NULL);
-    play(&rig);
+    play(&rig, learn);
     long nth = 1;
     for (;; nth++) {
         sill__fault_allocation(nth);
-        play(&rig);
+        play(&rig, learn);
         if (!sill__fault_happened())
             break;
         sill__fault_allocation(0);
@@ -101,6 +102,41 @@ static void until_none_fails(void **state)
     support_ok(sill_call(port, "!", 1, &reply, SUPPORT_PATIENCE_MS));
     sill_release(&reply);
     sill_port_close(port);
+    rig_stop(&rig);
+}
+
+static void until_none_fails(void **state)
+{
+    (void)state;
+    fail_each(0);
+}
+
+/* What a port learns into is one allocation more; which one differs with the other threads', so
+ * that it is met is seen by the sentence. */
+static void learning(void **state)
+{
+    (void)state;
+    fail_each(1);
+    struct rig rig;
+    rig_start(&rig, NULL);
+    bool met = false;
+    for (long nth = 1; nth < 200 && !met; nth++) {
+        sill_port_options options = SILL_PORT_OPTIONS_INIT;
+        options.timeout_ms = 300;
+        options.learn = 1;
+        sill_port *port = NULL;
+        sill__fault_allocation(nth);
+        int rc = sill_connect(&port, rig.name, &options);
+        bool happened = sill__fault_happened();
+        met = rc == SILL_NO_MEMORY && strstr(sill_last_error()->message, "port learns") != NULL;
+        sill__fault_allocation(0);
+        if (rc != 0)
+            assert_null(port);
+        sill_port_close(port);
+        if (!happened)
+            break;
+    }
+    assert_true(met);
     rig_stop(&rig);
 }
 
@@ -129,6 +165,7 @@ static void listening(void **state)
 
 static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(until_none_fails),
+    SUPPORT_TEST(learning),
     SUPPORT_TEST(listening),
 };
 #else
