@@ -33,6 +33,7 @@
 #include <sill/port.h>
 
 #include "arena.h"
+#include "copy.h"
 #include "hub.h"
 #include "learn.h"
 #include "ring.h"
@@ -170,6 +171,7 @@ struct sill__link {
     bool busy;     /* a thread writes a frame, perhaps asleep in the middle */
     uint64_t last_id;
     struct sill__arena *arena; /* made with the first mapped message */
+    struct sill__copy_choice copies; /* of what is copied into its blocks */
     sill_region *own_region;
     struct sill__control *own;         /* in own_region; NULL: no shared memory */
     sill_region *peer_region;
