@@ -6,7 +6,9 @@
 
 #include "sync_internal.h"
 
-#ifndef _WIN32
+#ifdef _WIN32
+#include <windows.h>
+#else
 #include <sys/sem.h>
 
 #include "region_internal.h"
@@ -86,6 +88,45 @@ static void thread_ends_with_a_mutex(void **state)
     support_ok(sill_mutex_unlock(syncs.mutex));
     syncs_drop(&syncs);
 }
+
+#ifdef _WIN32
+struct namesake {
+    sill_mutex *mutex;
+    DWORD dead; /* the number of a thread that ended with the mutex */
+};
+
+static int lock_noted_and_end(void *arg)
+{
+    struct namesake *namesake = arg;
+    namesake->dead = GetCurrentThreadId();
+    return sill_mutex_lock(namesake->mutex, 0);
+}
+
+static int lock_as_namesake(void *arg)
+{
+    const struct namesake *namesake = arg;
+    if (GetCurrentThreadId() != namesake->dead)
+        return SILL_NOT_FOUND;
+    return sill_mutex_lock(namesake->mutex, SUPPORT_PATIENCE_MS);
+}
+
+/* The system soon calls a new thread what one was called that ended with the lock. */
+static void thread_is_not_its_namesake(void **state)
+{
+    enum { THREADS = 2000 };
+    struct syncs syncs;
+    syncs_make(&syncs, state);
+    struct namesake namesake = {syncs.mutex, 0};
+    support_ok(support_join(support_thread(lock_noted_and_end, &namesake)));
+    int rc = SILL_NOT_FOUND;
+    for (int i = 0; i < THREADS && rc == SILL_NOT_FOUND; i++)
+        rc = support_join(support_thread(lock_as_namesake, &namesake));
+    syncs_drop(&syncs);
+    if (rc == SILL_NOT_FOUND)
+        support_skip("of %d threads none had an old number", THREADS);
+    support_status(SILL_DIED, rc);
+}
+#endif
 
 static void reader_dies(void **state)
 {
@@ -435,8 +476,16 @@ static void removal_ends_waits(void **state)
     support_expect(waiter, "SILL_NOT_FOUND");
     support_status(SILL_NOT_FOUND, sill_semaphore_post(syncs.semaphore, 1));
     support_finish(waiter);
+    /* A wait that cannot go on leaves its caller without the mutex, as it says. */
+    snprintf(name, sizeof name, "%s.c", syncs.name);
+    support_ok(sill_sync_remove(name, &options));
+    support_ok(sill_mutex_lock(syncs.mutex, 0));
+    support_status(SILL_NOT_FOUND, sill_cond_wait(syncs.cond, syncs.mutex, -1));
+    support_status(SILL_INVALID, sill_mutex_unlock(syncs.mutex));
+    sill_cond_close(syncs.cond);
+    support_ok(sill_cond_create(&syncs.cond, name, &options));
+    snprintf(name, sizeof name, "%s.s", syncs.name);
     sill_semaphore_close(syncs.semaphore);
-    options.initial = 0;
     support_ok(sill_semaphore_create(&syncs.semaphore, name, &options));
     syncs_drop(&syncs);
 }
@@ -444,6 +493,9 @@ static void removal_ends_waits(void **state)
 static const struct syncs_test tests[] = {
     SYNCS_TEST(owner_of_a_mutex_dies),
     SYNCS_TEST(thread_ends_with_a_mutex),
+#ifdef _WIN32
+    SYNCS_TEST(thread_is_not_its_namesake),
+#endif
     SYNCS_TEST(reader_dies),
     SYNCS_TEST(writer_dies),
     SYNCS_TEST(waiting_writer_dies),
