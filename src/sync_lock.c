@@ -30,8 +30,8 @@ SILL__SYNC_FUNCTIONS(mutex, SILL__SYNC_MUTEX)
 SILL__SYNC_FUNCTIONS(rwlock, SILL__SYNC_RWLOCK)
 SILL__SYNC_FUNCTIONS(cond, SILL__SYNC_COND)
 
-/* Never 0. The system's own number may be a later thread's, and then one that ended with a lock would
- * seem to hold it still. */
+/* Never 0. The system's own number may be a later thread's, and then one that ended with a lock
+ * would seem to hold it still. */
 static uint32_t this_thread(void)
 {
     static atomic_uint count;
