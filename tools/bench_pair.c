@@ -108,6 +108,8 @@ static void fill_arguments(struct arguments *arguments, const struct bench_pair 
         add(arguments, "--policy-text", way->policy_text);
     if (way->directory)
         add(arguments, "--directory", way->directory);
+    if (way->region)
+        add(arguments, "--region", way->region);
     if (way->loan)
         add(arguments, "--loan", NULL);
     if (way->read)
@@ -172,6 +174,8 @@ int bench_pair_start(struct bench_pair *pair, uint64_t size_max)
 int bench_pair_stop(struct bench_pair *pair)
 {
     sill_release(&pair->message);
+    if (!pair->port && pair->process)
+        os_process_kill(pair->process); /* it would wait for its client */
     sill_port_close(pair->port);
     pair->port = NULL;
     return end_process(pair);
