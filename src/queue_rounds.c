@@ -175,9 +175,9 @@ int sill__rounds_begin(sill_queue *queue, size_t size)
         return sill__fail(SILL_PROTOCOL, "The announcement of a large message is damaged.");
     channel_options(queue, &options);
     int status = sill_channel_connect(&queue->fetching, told.name, &options, CONNECT_MS);
-    if (status == SILL_NOT_FOUND || status == SILL_INVALID) {
+    if (status == SILL_NOT_FOUND || status == SILL_INVALID || is_over(status)) {
         sill__error_restore(&before);
-        return SILL_AGAIN; /* its sender has given up, or ended; or what it said is no name */
+        return SILL_AGAIN; /* its sender has given up, ended or stopped; or that is no name */
     }
     if (status != SILL_OK)
         return status;

@@ -316,6 +316,7 @@ static bool claim(struct sill__sync_shared *shared, uint64_t state, uint32_t pid
 {
     if (!atomic_compare_exchange_strong(&shared->state, &state, MAKING | pid))
         return false;
+    atomic_thread_fence(memory_order_release); /* before anything is written over */
     if (state == MADE)
         atomic_store(&shared->damaged, 1);
     return true;
@@ -330,6 +331,11 @@ static int settle_once(struct sill__sync *sync, const struct request *request,
     uint64_t state = atomic_load_explicit(&shared->state, memory_order_acquire);
     uint64_t boot = hash_of(self->boot);
     bool old = state == MADE && boot != 0 && shared->boot != 0 && shared->boot != boot;
+    /* Who makes an old one anew clears `boot` as well: what was read is true if it is MADE still.
+     * Pairs with the fence in claim. */
+    atomic_thread_fence(memory_order_acquire);
+    if (state == MADE && atomic_load_explicit(&shared->state, memory_order_relaxed) != MADE)
+        return SILL_AGAIN;
     if (state == MADE && !old)
         return join(sync, self);
     if (state != 0 && !old && (state & UPPER) == (MADE & UPPER))

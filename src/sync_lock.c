@@ -20,7 +20,6 @@
 
 #include "status.h"
 #include "step.h"
-#include "thread.h"
 
 #define GATE         0
 #define EVENTS       4
@@ -30,6 +29,17 @@
 SILL__SYNC_FUNCTIONS(mutex, SILL__SYNC_MUTEX)
 SILL__SYNC_FUNCTIONS(rwlock, SILL__SYNC_RWLOCK)
 SILL__SYNC_FUNCTIONS(cond, SILL__SYNC_COND)
+
+/* Never 0. The system's own number may be a later thread's, and then one that ended with a lock
+ * would seem to hold it still. */
+static uint32_t this_thread(void)
+{
+    static atomic_uint count;
+    static _Thread_local uint32_t number;
+    if (number == 0)
+        number = atomic_fetch_add(&count, 1) + 1;
+    return number;
+}
 
 static bool holds(const struct sill__sync *sync, unsigned cell, uint32_t me)
 {
@@ -75,7 +85,7 @@ static int not_ours(void)
 
 static int mutex_lock(struct sill__sync *sync, int64_t deadline)
 {
-    uint32_t me = sill__thread_id();
+    uint32_t me = this_thread();
     if (holds(sync, 0, me)) {
         if (!sync->recursive)
             return sill__fail(SILL_INVALID, "This thread holds the mutex already, and it is not "
@@ -110,7 +120,7 @@ int sill_mutex_unlock(sill_mutex *mutex)
     int rc = sill__sync_check(sync);
     if (rc != 0)
         return rc;
-    if (!holds(sync, 0, sill__thread_id()))
+    if (!holds(sync, 0, this_thread()))
         return not_ours();
     if (sync->depth > 1)
         sync->depth--;
@@ -124,7 +134,7 @@ static int repaired(struct sill__sync *sync)
     int rc = sill__sync_check(sync);
     if (rc != 0)
         return rc;
-    if (!holds(sync, 0, sill__thread_id()))
+    if (!holds(sync, 0, this_thread()))
         return not_ours();
     atomic_store_explicit(&sync->shared->damaged, 0, memory_order_relaxed);
     return 0;
@@ -167,8 +177,11 @@ static int pass_gate(struct sill__sync *sync, int64_t deadline)
     return 0;
 }
 
+/* Processes and their threads begin at different ones. */
 static int lock_any(struct sill__sync *sync, uint32_t me, int64_t deadline, unsigned *cell)
 {
+    if (sync->place != NULL)
+        me += (uint32_t)(sync->place - sync->shared->attendees);
     for (unsigned i = 0; i < SILL_RWLOCK_READERS; i++) {
         *cell = 1 + (me + i) % SILL_RWLOCK_READERS;
         int rc = sync->cells.ops->lock(&sync->cells, *cell, 0);
@@ -199,7 +212,7 @@ static int read_lock(struct sill__sync *sync, uint32_t me, int64_t deadline)
 int sill_rwlock_read(sill_rwlock *lock, int timeout_ms)
 {
     struct sill__sync *sync = (struct sill__sync *)lock;
-    uint32_t me = sill__thread_id();
+    uint32_t me = this_thread();
     int rc = check_free(sync, me);
     if (rc != 0)
         return rc;
@@ -235,7 +248,7 @@ static int write_lock(struct sill__sync *sync, uint32_t me, int64_t deadline)
 int sill_rwlock_write(sill_rwlock *lock, int timeout_ms)
 {
     struct sill__sync *sync = (struct sill__sync *)lock;
-    uint32_t me = sill__thread_id();
+    uint32_t me = this_thread();
     int rc = check_free(sync, me);
     if (rc != 0)
         return rc;
@@ -248,7 +261,7 @@ int sill_rwlock_unlock(sill_rwlock *lock)
     int rc = sill__sync_check(sync);
     if (rc != 0)
         return rc;
-    int cell = cell_of(sync, sill__thread_id());
+    int cell = cell_of(sync, this_thread());
     if (cell < 0)
         return not_ours();
     if (cell == GATE) {
@@ -268,7 +281,7 @@ int sill_rwlock_repaired(sill_rwlock *lock)
 
 void sill__sync_let_go(struct sill__sync *sync)
 {
-    int cell = cell_of(sync, sill__thread_id());
+    int cell = cell_of(sync, this_thread());
     if (cell == GATE && sync->type == SILL__SYNC_RWLOCK)
         open_gate(sync, SILL_RWLOCK_READERS);
     else if (cell >= 0)
@@ -285,7 +298,7 @@ int sill_cond_wait(sill_cond *cond, sill_mutex *mutex, int timeout_ms)
         rc = sill__sync_check(lock);
     if (rc != 0)
         return rc;
-    if (!holds(lock, 0, sill__thread_id()) || lock->depth != 1)
+    if (!holds(lock, 0, this_thread()) || lock->depth != 1)
         return sill__fail(SILL_INVALID, "The mutex of a condition variable must be locked once by "
                                         "the thread that waits.");
     int64_t deadline = sill__deadline(timeout_ms);
@@ -302,6 +315,8 @@ int sill_cond_wait(sill_cond *cond, sill_mutex *mutex, int timeout_ms)
     int locked = mutex_lock(lock, SILL__FOREVER);
     if (locked != 0)
         return locked;
+    if (rc != 0 && rc != SILL_TIMEOUT) /* a failure is told without the mutex */
+        mutex_unlock(lock);
     if (rc != 0)
         sill__error_restore(&first);
     return sill__sync_status(rc, timeout_ms);

@@ -53,7 +53,7 @@ struct sill__sync_shared {
     uint64_t boot;   /* hash of the boot id; 0: not known */
     uint64_t space;  /* the pid namespace */
     uint64_t serial; /* random: what else of the system belongs to this object is called by it */
-    _Atomic uint32_t owner;    /* mutex, rwlock: thread that holds it for writing; written by it */
+    _Atomic uint32_t owner;    /* mutex, rwlock: not 0: held for writing; written by who does */
     _Atomic uint32_t damaged;  /* 1: an owner died; written by owners */
     _Atomic uint32_t writers;  /* rwlock: 1 while a writer holds the gate; written by it */
     _Atomic uint32_t sequence; /* cond: broadcasts; written under the cond's lock */

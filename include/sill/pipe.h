@@ -13,7 +13,9 @@
  * Threads: one thread at a time may read or write on an end, others may cancel it. A child is one
  * thread's at a time. After fork, the
  * child's use of the parent's pipes and children is SILL_INVALID, except that it may close them,
- * which tells the peer nothing. No call here raises SIGPIPE or is cut short by a signal.
+ * which tells the peer nothing. Until it does, or ends, it holds the parent's ends open with it: the
+ * peer sees a close only when both have closed, but the parent's death at once. No call here raises
+ * SIGPIPE or is cut short by a signal.
  */
 #ifndef SILL_PIPE_H
 #define SILL_PIPE_H

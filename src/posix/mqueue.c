@@ -6,12 +6,14 @@
  *
  * The system does not tell who else has a queue open. Two FIFOs beside the owner record do:
  *
- *   life.RECORD   the owner holds its writing end, the others read: a byte in it says that the
- * owner closed the queue, its end without one that it died. A forked child of the owner may hold
- * that end open, so the owner's process is watched too, by a pidfd. users.RECORD  the others hold
- * its writing end, the owner reads: its end says that the last of them has gone. Each writes a byte
- * when it comes and one before it goes, so the owner can tell whether one of them died. (Of more
- * than 32768 that come and go while the owner does not look, some may count as dead.)
+ *   life.RECORD    the owner holds its writing end, the others read: a byte in it says that the
+ *                  owner closed the queue, its end without one that it died. A forked child of the
+ *                  owner may hold that end open, so the owner's process is watched too, by a pidfd.
+ *   users.RECORD   the others hold its writing end, the owner reads. Each writes a byte when it
+ *                  comes and one before it goes: so the owner counts who is there, whatever their
+ *                  forked children hold open. Its end says that the last one has gone; who is
+ *                  counted then has died. (Of more than 32768 that come and go while the owner does
+ *                  not look, some may be counted wrongly.)
  *
  * They are made before the queue and removed after it, under the owner record; who opens them finds
  * them complete, or no queue.
@@ -39,6 +41,7 @@
 #include "../region_ops.h"
 #include "../status.h"
 #include "../step.h"
+#include "../thread.h"
 #include "fifo.h"
 
 extern const struct sill__queue_ops sill__mqueue_ops;
@@ -54,6 +57,10 @@ struct mqueue {
     int death;     /* others': a pidfd of the owner, or -1 */
     int cancel[2]; /* of the receiver, of the sender */
     int directory; /* the owner's, to remove the FIFOs; -1 */
+    /* The owner's: what was read of `users`, by either of the two threads that may wait. */
+    sill__mutex counting;
+    bool came;    /* somebody has had it open */
+    long present; /* how many have it open */
     char object[64];
     char file[100];
 };
@@ -157,6 +164,11 @@ static int blank(struct mqueue **out, const struct sill__queue_place *place)
     struct mqueue *queue = sill__alloc_zeroed(sizeof *queue);
     if (queue == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a queue.");
+    int status = sill__mutex_init(&queue->counting);
+    if (status != SILL_OK) {
+        sill__free(queue);
+        return status;
+    }
     queue->mail.ops = &sill__mqueue_ops;
     queue->queue = (mqd_t)-1;
     queue->life = queue->users = queue->death = queue->directory = -1;
@@ -164,7 +176,7 @@ static int blank(struct mqueue **out, const struct sill__queue_place *place)
     memcpy(queue->object, place->object, sizeof queue->object);
     memcpy(queue->file, place->file, sizeof queue->file);
     *out = queue;
-    int status = sill__fifo_event(&queue->cancel[0]);
+    status = sill__fifo_event(&queue->cancel[0]);
     return status == SILL_OK ? sill__fifo_event(&queue->cancel[1]) : status;
 }
 
@@ -184,6 +196,7 @@ static void destroy(struct mqueue *queue)
     close_fd(queue->cancel[0]);
     close_fd(queue->cancel[1]);
     close_fd(queue->directory);
+    sill__mutex_destroy(&queue->counting);
     sill__free(queue);
 }
 
@@ -374,16 +387,35 @@ static int state(sill__mail *mail)
     return end;
 }
 
-/* The last of the others has gone: whether one of them died. */
-static int users_end(struct mqueue *queue)
+static void wake(sill__mail *mail)
+{
+    sill__fifo_event_set(mqueue_of(mail)->cancel[0]);
+    sill__fifo_event_set(mqueue_of(mail)->cancel[1]);
+}
+
+/* Counts who came and went. CLOSED or DIED: all have gone. `said` is what poll said of the FIFO; to
+ * read, one that nobody has opened yet and one that was left are alike. */
+static int users_end(struct mqueue *queue, short said)
 {
     char words[512];
     ssize_t got;
-    long open = 0;
+    bool news = false;
+    int end = SILL_OK;
+    sill__lock(&queue->counting);
     while ((got = read(queue->users, words, sizeof words)) > 0 || (got < 0 && errno == EINTR))
-        for (ssize_t i = 0; i < got; i++)
-            open += words[i] == CAME ? 1 : -1;
-    return open > 0 ? SILL_DIED : SILL_CLOSED;
+        for (ssize_t i = 0; i < got; i++) {
+            queue->present += words[i] == CAME ? 1 : -1;
+            queue->came = news = true;
+        }
+    bool left = got == 0 && (queue->came || (said & POLLHUP) != 0);
+    if (left || (queue->came && queue->present <= 0)) {
+        end = queue->present > 0 ? SILL_DIED : SILL_CLOSED;
+        queue->present = 0;
+    }
+    sill__unlock(&queue->counting);
+    if (news && end != SILL_OK) /* what the other thread sleeps on has been read away */
+        wake(&queue->mail);
+    return end;
 }
 
 static int wait_queue(sill__mail *mail, const struct sill__queue_wait *wait)
@@ -394,8 +426,12 @@ static int wait_queue(sill__mail *mail, const struct sill__queue_wait *wait)
                             {cancel, POLLIN, 0},
                             {mail->owner ? -1 : queue->life, POLLIN, 0},
                             {queue->death, POLLIN, 0}};
-    if (mail->owner && wait->alone)
-        fds[2] = (struct pollfd){queue->users, 0, 0};
+    bool alone = mail->owner && wait->alone;
+    if (alone)
+        fds[2] = (struct pollfd){queue->users, POLLIN, 0};
+    int end = alone ? users_end(queue, 0) : SILL_OK;
+    if (end != SILL_OK)
+        return end;
     int ready = sill__fifo_poll(fds, 4, wait->deadline);
     if (ready < 0)
         return sill__fail_os("poll", errno, "The queue cannot be waited for");
@@ -405,13 +441,7 @@ static int wait_queue(sill__mail *mail, const struct sill__queue_wait *wait)
         sill__fifo_event_clear(cancel);
     if (fds[0].revents != 0 || fds[1].revents != 0)
         return SILL_OK;
-    return mail->owner ? users_end(queue) : state(mail);
-}
-
-static void wake(sill__mail *mail)
-{
-    sill__fifo_event_set(mqueue_of(mail)->cancel[0]);
-    sill__fifo_event_set(mqueue_of(mail)->cancel[1]);
+    return alone ? users_end(queue, fds[2].revents) : state(mail);
 }
 
 static int pollable(sill__mail *mail, sill_handle *out)

@@ -127,8 +127,9 @@ static void sleep_on(_Atomic uint32_t *word, int64_t deadline)
     int64_t left = deadline - sill__now_ns();
     if (left <= 0)
         return;
-    struct timespec time = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-    syscall(SYS_futex, word, FUTEX_WAIT, 0, deadline == SILL__FOREVER ? NULL : &time, NULL, 0);
+    /* What the call takes is not the C library's timespec where that has 64 bits and a long 32. */
+    const long time[2] = {(long)(left / 1000000000), (long)(left % 1000000000)};
+    syscall(SYS_futex, word, FUTEX_WAIT, 0, deadline == SILL__FOREVER ? NULL : time, NULL, 0);
 }
 
 static void wake(_Atomic uint32_t *word, uint32_t count)

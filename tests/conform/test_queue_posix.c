@@ -315,6 +315,43 @@ static void death_is_seen_behind_a_forked_child(void **state)
     assert_int_equal(support_entries(".lock"), 0);
 }
 
+/* One that closed in order has gone, whatever a forked child of its still holds open. */
+static void close_is_seen_behind_a_forked_child(void **state)
+{
+    sill_queue_options options = queue_options(state);
+    char name[SUPPORT_NAME_SIZE];
+    sill_queue *queue;
+    int hold[2];
+    support_name(name, "fork");
+    options.until_alone = 1;
+    support_ok(sill_queue_create(&queue, name, &options));
+    assert_int_equal(pipe(hold), 0);
+    pid_t user = fork();
+    if (user == 0) {
+        sill_queue *opened;
+        close(hold[1]);
+        if (sill_queue_open(&opened, name, &options) != SILL_OK)
+            _exit(1);
+        pid_t child = fork();
+        if (child == 0) {
+            char byte;
+            _exit(read(hold[0], &byte, 1) != 0); /* until the test ends */
+        }
+        int wrong = child < 0 || sill_queue_send(opened, "x", 1, 3, 0) != SILL_OK;
+        sill_queue_close(opened);
+        _exit(wrong);
+    }
+    close(hold[0]);
+    queue_expect(queue, "x", 3);
+    queue_expect_status(SILL_CLOSED, queue, SUPPORT_PATIENCE_MS);
+    int status;
+    assert_int_equal(waitpid(user, &status, 0), user);
+    assert_int_equal(status, 0);
+    sill_queue_close(queue);
+    close(hold[1]);
+    assert_int_equal(support_entries(".lock"), 0);
+}
+
 static void anothers_object_is_left_alone(void **state)
 {
     sill_queue_options options = queue_options(state);
@@ -387,10 +424,15 @@ static void limits_of_the_system_are_named(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    POSIX_TEST(what_is_no_message_is_passed_over), POSIX_TEST(too_large_a_message_is_dropped),
-    POSIX_TEST(liar_in_the_middle_of_rounds),      POSIX_TEST(nothing_stays_in_the_system),
-    POSIX_TEST(forked_child_has_no_part),          POSIX_TEST(death_is_seen_behind_a_forked_child),
-    POSIX_TEST(anothers_object_is_left_alone),     POSIX_TEST(signals_cut_nothing_short),
+    POSIX_TEST(what_is_no_message_is_passed_over),
+    POSIX_TEST(too_large_a_message_is_dropped),
+    POSIX_TEST(liar_in_the_middle_of_rounds),
+    POSIX_TEST(nothing_stays_in_the_system),
+    POSIX_TEST(forked_child_has_no_part),
+    POSIX_TEST(death_is_seen_behind_a_forked_child),
+    POSIX_TEST(close_is_seen_behind_a_forked_child),
+    POSIX_TEST(anothers_object_is_left_alone),
+    POSIX_TEST(signals_cut_nothing_short),
     POSIX_TEST(limits_of_the_system_are_named),
 };
 SUPPORT_MAIN_ALONE(tests)

@@ -124,7 +124,7 @@ static void everything_is_given_back(void **state)
         if (round == 1)
             before = support_handles();
         struct syncs syncs;
-        syncs_make(&syncs, state);
+        syncs_make(&syncs, state, SYNCS_ALL);
         support_ok(sill_mutex_lock(syncs.mutex, 0));
         support_ok(sill_mutex_unlock(syncs.mutex));
         syncs_drop(&syncs);
@@ -137,7 +137,7 @@ static void everything_is_given_back(void **state)
 static void mutex_excludes(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "m");
     struct support_process *actor = syncs_actor(&syncs);
     support_ok(sill_mutex_lock(syncs.mutex, -1));
     support_status(SILL_INVALID, sill_mutex_lock(syncs.mutex, 0)); /* not recursive */
@@ -161,7 +161,7 @@ static void processes_count(void **state)
 {
     enum { ACTORS = 3, TIMES = 300 };
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "mr");
     struct support_process *actors[ACTORS];
     for (int i = 0; i < ACTORS; i++)
         actors[i] = syncs_actor(&syncs);
@@ -202,7 +202,7 @@ static int count_in_thread(void *arg)
 static void threads_count(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "m");
     struct counting counting = {&syncs, 0};
     struct support_thread *a = support_thread(count_in_thread, &counting);
     struct support_thread *b = support_thread(count_in_thread, &counting);
@@ -251,7 +251,7 @@ static void owner_may_lock_again(void **state)
 static void forked_child_cannot_use_them(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "msc");
     support_ok(sill_mutex_lock(syncs.mutex, 0));
     pid_t child = fork();
     if (child == 0) {
@@ -273,7 +273,7 @@ static void forked_child_cannot_use_them(void **state)
 static void closing_loses_what_is_held(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "mr");
     struct support_process *actor = syncs_actor(&syncs);
     support_ok(sill_mutex_lock(syncs.mutex, 0));
     support_ok(sill_rwlock_write(syncs.rwlock, 0));
@@ -292,7 +292,7 @@ static void closing_loses_what_is_held(void **state)
 static void readers_share(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "r");
     struct support_process *reader = syncs_actor(&syncs), *writer = syncs_actor(&syncs);
     support_ok(sill_rwlock_read(syncs.rwlock, 0));
     support_status(SILL_INVALID, sill_rwlock_read(syncs.rwlock, 0));
@@ -331,7 +331,7 @@ static bool readers_are_kept_out(void *arg)
 static void writer_is_not_starved(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "r");
     struct support_process *reader = syncs_actor(&syncs), *writer = syncs_actor(&syncs);
     syncs_do(reader, "rwlock read 0", "SILL_OK");
     support_tell(writer, "rwlock write 30000");
@@ -367,7 +367,7 @@ static int gather(void *arg)
 static void readers_have_a_limit(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "rse");
     struct support_thread *threads[SILL_RWLOCK_READERS];
     for (int i = 0; i < SILL_RWLOCK_READERS; i++)
         threads[i] = support_thread(gather, &syncs);
@@ -389,7 +389,7 @@ static void readers_have_a_limit(void **state)
 static void semaphore_counts(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "s");
     struct support_process *actor = syncs_actor(&syncs);
     support_status(SILL_AGAIN, sill_semaphore_wait(syncs.semaphore, 0));
     support_status(SILL_TIMEOUT, sill_semaphore_wait(syncs.semaphore, SHORT_MS));
@@ -413,7 +413,7 @@ static void semaphore_counts(void **state)
 static void events_end_waits(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "ae");
     struct support_process *a = syncs_actor(&syncs), *b = syncs_actor(&syncs);
     support_status(SILL_AGAIN, sill_event_wait(syncs.automatic, 0));
     support_status(SILL_TIMEOUT, sill_event_wait(syncs.manual, SHORT_MS));
@@ -474,7 +474,7 @@ static void objects_begin_as_they_are_told(void **state)
 static void broadcast_wakes_all(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "mc");
     struct support_process *a = syncs_actor(&syncs), *b = syncs_actor(&syncs);
     support_status(SILL_INVALID, sill_cond_wait(syncs.cond, syncs.mutex, 0));
     for (uint32_t round = 1; round <= 20; round++) {

@@ -6,7 +6,9 @@
 
 #include "sync_internal.h"
 
-#ifndef _WIN32
+#ifdef _WIN32
+#include <windows.h>
+#else
 #include <sys/sem.h>
 
 #include "region_internal.h"
@@ -49,7 +51,7 @@ static struct support_process *stopped(const struct syncs *syncs, const char *st
 static void owner_of_a_mutex_dies(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "m");
     struct support_process *owner = syncs_actor(&syncs), *waiter = syncs_actor(&syncs);
     syncs_do(owner, "mutex lock 0", "SILL_OK");
     support_tell(waiter, "mutex lock -1");
@@ -79,7 +81,7 @@ static void thread_ends_with_a_mutex(void **state)
     if ((sill_sync_capabilities(mode->family) & SILL_SYNC_THREADS) == 0)
         support_skip("the family %s knows processes only", sill_sync_family_name(mode->family));
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "m");
     support_ok(support_join(support_thread(lock_and_end, syncs.mutex)));
     support_status(SILL_DIED, sill_mutex_lock(syncs.mutex, SUPPORT_PATIENCE_MS));
     support_ok(sill_mutex_repaired(syncs.mutex));
@@ -87,10 +89,51 @@ static void thread_ends_with_a_mutex(void **state)
     syncs_drop(&syncs);
 }
 
+#ifdef _WIN32
+struct namesake {
+    sill_mutex *mutex;
+    DWORD dead; /* the number of a thread that ended with the mutex */
+};
+
+static int lock_noted_and_end(void *arg)
+{
+    struct namesake *namesake = arg;
+    namesake->dead = GetCurrentThreadId();
+    return sill_mutex_lock(namesake->mutex, 0);
+}
+
+static int lock_as_namesake(void *arg)
+{
+    const struct namesake *namesake = arg;
+    if (GetCurrentThreadId() != namesake->dead)
+        return SILL_NOT_FOUND;
+    return sill_mutex_lock(namesake->mutex, SUPPORT_PATIENCE_MS);
+}
+
+/* The system soon calls a new thread what one was called that ended with the lock. */
+static void thread_is_not_its_namesake(void **state)
+{
+    enum { THREADS = 2000 };
+    if (((const struct syncs_mode *)*state)->placed)
+        return; /* threads are told apart alike */
+    struct syncs syncs;
+    syncs_make(&syncs, state, "m");
+    struct namesake namesake = {syncs.mutex, 0};
+    support_ok(support_join(support_thread(lock_noted_and_end, &namesake)));
+    int rc = SILL_NOT_FOUND;
+    for (int i = 0; i < THREADS && rc == SILL_NOT_FOUND; i++)
+        rc = support_join(support_thread(lock_as_namesake, &namesake));
+    syncs_drop(&syncs);
+    if (rc == SILL_NOT_FOUND)
+        support_skip("of %d threads none had an old number", THREADS);
+    support_status(SILL_DIED, rc);
+}
+#endif
+
 static void reader_dies(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "r");
     struct support_process *reader = syncs_actor(&syncs), *writer = syncs_actor(&syncs);
     syncs_do(reader, "rwlock read 0", "SILL_OK");
     support_tell(writer, "rwlock write -1");
@@ -106,7 +149,7 @@ static void reader_dies(void **state)
 static void writer_dies(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "r");
     struct support_process *writer = syncs_actor(&syncs), *reader = syncs_actor(&syncs);
     syncs_do(writer, "rwlock write 0", "SILL_OK");
     support_tell(reader, "rwlock read -1");
@@ -128,7 +171,7 @@ static void writer_dies(void **state)
 static void waiting_writer_dies(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "r");
     struct support_process *writer = syncs_actor(&syncs), *reader = syncs_actor(&syncs);
     support_ok(sill_rwlock_read(syncs.rwlock, 0));
     support_tell(writer, "rwlock write -1");
@@ -158,7 +201,7 @@ static void locker_dies_at_each_step(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct syncs syncs;
-        syncs_make(&syncs, state);
+        syncs_make(&syncs, state, rows[i].mutex != NULL ? "m" : "r");
         struct support_process *next = syncs_actor(&syncs);
         struct support_process *dead = stopped(&syncs, rows[i].step, rows[i].command);
         support_tell(next, rows[i].mutex != NULL ? "mutex lock -1" : "rwlock write -1");
@@ -176,7 +219,7 @@ static void lockers_die_at_any_moment(void **state)
     enum { ACTORS = 3, KILLS = 12 };
     static const char *const commands[] = {"count 1000000", "scount 1000000", "count 1000000"};
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "mr");
     struct support_process *actors[ACTORS];
     for (int i = 0; i < ACTORS; i++) {
         actors[i] = syncs_actor(&syncs);
@@ -215,7 +258,7 @@ static void wait_hears_of_a_death(void **state)
     static const char *const commands[] = {"semaphore wait -1", "auto wait -1", "manual wait -1"};
     static const char *const again[] = {"semaphore wait 200", "auto wait 200", "manual wait 200"};
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "sae");
     struct support_process *waiter = syncs_actor(&syncs);
     for (int i = 0; i < 3; i++) {
         struct support_process *dead = syncs_actor(&syncs);
@@ -236,7 +279,7 @@ static void wait_hears_of_a_death(void **state)
 static void killed_waiter_takes_nobody_along(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "s");
     for (int i = 0; i < 5; i++) {
         struct support_process *a = syncs_actor(&syncs), *b = syncs_actor(&syncs);
         char line[40] = "";
@@ -257,7 +300,7 @@ static void killed_waiter_takes_nobody_along(void **state)
 static void waiter_of_a_condition_hears_of_a_death(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "mc");
     struct support_process *waiter = syncs_actor(&syncs), *dead = syncs_actor(&syncs);
     support_tell(waiter, "cond until 7");
     syncs_do(dead, "mutex lock 30000", "SILL_OK");
@@ -275,7 +318,7 @@ static void broadcaster_dies_on_the_way(void **state)
 {
     skip_without_steps();
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "mc");
     struct support_process *waiter = syncs_actor(&syncs);
     support_tell(waiter, "cond until 7");
     struct support_process *dead = syncs_actor(&syncs);
@@ -293,7 +336,7 @@ static void broadcaster_dies_on_the_way(void **state)
 static void waiter_of_a_condition_dies(void **state)
 {
     struct syncs syncs;
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "mc");
     for (int i = 0; i < 3; i++) {
         struct support_process *dead = syncs_actor(&syncs), *waiter = syncs_actor(&syncs);
         syncs.words[0] = 0;
@@ -328,13 +371,13 @@ static void maker_dies_at_each_step(void **state)
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         if (strcmp(steps[i], "sync_set_made") == 0 && mode->family != SILL_SYNC_SYSV)
             continue;
-        struct syncs syncs = {.mode = *mode};
+        struct syncs syncs = {.mode = *mode, .needs = SYNCS_ALL};
         support_name(syncs.name, "k");
         struct support_process *dead = stopped(&syncs, steps[i], NULL);
         kill_it(dead);
         char name[SUPPORT_NAME_SIZE];
         snprintf(name, sizeof name, "%s", syncs.name);
-        syncs_open(&syncs, *mode, name);
+        syncs_open(&syncs, *mode, name, SYNCS_ALL);
         support_ok(sill_mutex_lock(syncs.mutex, 0));
         support_ok(sill_mutex_unlock(syncs.mutex));
         support_status(SILL_AGAIN, sill_semaphore_wait(syncs.semaphore, 0));
@@ -367,7 +410,7 @@ static key_t key_of(const struct syncs *syncs)
 
 static void what_the_dead_leave_is_cleaned(void **state)
 {
-    struct syncs syncs = {.mode = *(const struct syncs_mode *)*state};
+    struct syncs syncs = {.mode = *(const struct syncs_mode *)*state, .needs = SYNCS_ALL};
     support_name(syncs.name, "c");
     struct support_process *dead = syncs_actor(&syncs);
 #ifndef _WIN32
@@ -425,7 +468,7 @@ static void removal_ends_waits(void **state)
     struct syncs syncs;
     if (((const struct syncs_mode *)*state)->family != SILL_SYNC_SYSV)
         return; /* elsewhere those who have it keep it */
-    syncs_make(&syncs, state);
+    syncs_make(&syncs, state, "msc");
     struct support_process *waiter = syncs_actor(&syncs);
     support_tell(waiter, "semaphore wait -1");
     char name[SUPPORT_NAME_SIZE + 4];
@@ -435,8 +478,16 @@ static void removal_ends_waits(void **state)
     support_expect(waiter, "SILL_NOT_FOUND");
     support_status(SILL_NOT_FOUND, sill_semaphore_post(syncs.semaphore, 1));
     support_finish(waiter);
+    /* A wait that cannot go on leaves its caller without the mutex, as it says. */
+    snprintf(name, sizeof name, "%s.c", syncs.name);
+    support_ok(sill_sync_remove(name, &options));
+    support_ok(sill_mutex_lock(syncs.mutex, 0));
+    support_status(SILL_NOT_FOUND, sill_cond_wait(syncs.cond, syncs.mutex, -1));
+    support_status(SILL_INVALID, sill_mutex_unlock(syncs.mutex));
+    sill_cond_close(syncs.cond);
+    support_ok(sill_cond_create(&syncs.cond, name, &options));
+    snprintf(name, sizeof name, "%s.s", syncs.name);
     sill_semaphore_close(syncs.semaphore);
-    options.initial = 0;
     support_ok(sill_semaphore_create(&syncs.semaphore, name, &options));
     syncs_drop(&syncs);
 }
@@ -444,6 +495,9 @@ static void removal_ends_waits(void **state)
 static const struct syncs_test tests[] = {
     SYNCS_TEST(owner_of_a_mutex_dies),
     SYNCS_TEST(thread_ends_with_a_mutex),
+#ifdef _WIN32
+    SYNCS_TEST(thread_is_not_its_namesake),
+#endif
     SYNCS_TEST(reader_dies),
     SYNCS_TEST(writer_dies),
     SYNCS_TEST(waiting_writer_dies),

@@ -6,7 +6,7 @@
 #define MOST_TESTS  128
 #define WORDS_SIZE  64
 #define OBJECTS     6
-#define SYNCS_WORDS 3
+#define SYNCS_WORDS 4
 
 static struct CMUnitTest made[MOST_TESTS];
 static char names[MOST_TESTS][96];
@@ -51,27 +51,31 @@ sill_sync_options syncs_options(struct syncs_mode mode)
     return options;
 }
 
-static const char *const stems[OBJECTS] = {"m", "r", "s", "a", "e", "c"};
-
 static void object_name(char out[SUPPORT_NAME_SIZE + 4], const char *name, unsigned number)
 {
-    snprintf(out, SUPPORT_NAME_SIZE + 4, "%s.%s", name, stems[number]);
+    snprintf(out, SUPPORT_NAME_SIZE + 4, "%s.%c", name, SYNCS_ALL[number]);
+}
+
+static bool needed(const struct syncs *syncs, unsigned number)
+{
+    return strchr(syncs->needs, SYNCS_ALL[number]) != NULL;
 }
 
 #define MAKE(noun, out, number, options)                                                           \
-    do {                                                                                           \
+    if (needed(syncs, number)) {                                                                   \
         char object[SUPPORT_NAME_SIZE + 4];                                                        \
         object_name(object, name, number);                                                         \
         int rc = mode.placed ? sill_##noun##_place(out, syncs->region,                             \
                                                    WORDS_SIZE + (number)*SILL_SYNC_SIZE, options)  \
                              : sill_##noun##_create(out, object, options);                         \
         support_ok(rc);                                                                            \
-    } while (0)
+    }
 
-void syncs_open(struct syncs *syncs, struct syncs_mode mode, const char *name)
+void syncs_open(struct syncs *syncs, struct syncs_mode mode, const char *name, const char *needs)
 {
     memset(syncs, 0, sizeof *syncs);
     syncs->mode = mode;
+    syncs->needs = needs;
     snprintf(syncs->name, sizeof syncs->name, "%s", name);
     sill_region_options how = SILL_REGION_OPTIONS_INIT;
     how.open_existing = 1;
@@ -80,19 +84,19 @@ void syncs_open(struct syncs *syncs, struct syncs_mode mode, const char *name)
     syncs->words = sill_region_data(syncs->region);
     sill_sync_options options = syncs_options(mode), manual = options;
     manual.manual_reset = 1;
-    MAKE(mutex, &syncs->mutex, 0, &options);
-    MAKE(rwlock, &syncs->rwlock, 1, &options);
-    MAKE(semaphore, &syncs->semaphore, 2, &options);
-    MAKE(event, &syncs->automatic, 3, &options);
-    MAKE(event, &syncs->manual, 4, &manual);
-    MAKE(cond, &syncs->cond, 5, &options);
+    MAKE(mutex, &syncs->mutex, 0, &options)
+    MAKE(rwlock, &syncs->rwlock, 1, &options)
+    MAKE(semaphore, &syncs->semaphore, 2, &options)
+    MAKE(event, &syncs->automatic, 3, &options)
+    MAKE(event, &syncs->manual, 4, &manual)
+    MAKE(cond, &syncs->cond, 5, &options)
 }
 
-void syncs_make(struct syncs *syncs, void **state)
+void syncs_make(struct syncs *syncs, void **state, const char *needs)
 {
     char name[SUPPORT_NAME_SIZE];
     support_name(name, "y");
-    syncs_open(syncs, *(struct syncs_mode *)*state, name);
+    syncs_open(syncs, *(struct syncs_mode *)*state, name, needs);
 }
 
 void syncs_close(struct syncs *syncs)
@@ -113,7 +117,7 @@ void syncs_drop(struct syncs *syncs)
     for (unsigned i = 0; i < OBJECTS; i++) {
         char object[SUPPORT_NAME_SIZE + 4];
         object_name(object, syncs->name, i);
-        if (!syncs->mode.placed && syncs->mode.family != SILL_SYNC_WIN32)
+        if (needed(syncs, i) && !syncs->mode.placed && syncs->mode.family != SILL_SYNC_WIN32)
             support_ok(sill_sync_remove(object, &options));
     }
     if ((sill_region_capabilities(SILL_REGION_AUTO) & SILL_REGION_PERSISTS) != 0)
@@ -130,7 +134,8 @@ static void syncs_words(const struct syncs *syncs, char text[40],
     words[0] = sill_sync_family_name(syncs->mode.family);
     words[1] = text;
     words[2] = syncs->name;
-    words[3] = NULL;
+    words[3] = syncs->needs;
+    words[4] = NULL;
 }
 
 struct support_process *syncs_actor_stopping(const struct syncs *syncs, const char *step)
@@ -247,7 +252,7 @@ static int role_actor(int argc, char **argv)
         return 90;
     struct syncs_mode mode = {sill_sync_family_parse(argv[0]), strcmp(argv[1], "placed") == 0};
     struct syncs syncs;
-    syncs_open(&syncs, mode, argv[2]);
+    syncs_open(&syncs, mode, argv[2], argv[3]);
     support_say("ready");
     char line[100], noun[20] = "", verb[20] = "";
     while (support_listen(line, sizeof line, 10 * SUPPORT_PATIENCE_MS)) {

@@ -37,9 +37,14 @@ int syncs_main(int argc, char **argv, const char *program, const struct syncs_te
         return syncs_main(argc, argv, __FILE__, tests, sizeof tests / sizeof tests[0], NULL, 0);   \
     }
 
-/* One object of each type, and a few words of memory beside them. */
+/* Which objects a test has: m mutex, r reader-writer lock, s semaphore, a an event that resets
+ * itself, e one that does not, c condition variable. They are made in this order. */
+#define SYNCS_ALL "mrsaec"
+
+/* At most one object of each kind, and a few words of memory beside them. */
 struct syncs {
     struct syncs_mode mode;
+    const char *needs; /* letters of SYNCS_ALL */
     char name[SUPPORT_NAME_SIZE];
     sill_region *region; /* the words, and the placed objects */
     uint32_t *words;
@@ -52,8 +57,8 @@ struct syncs {
 };
 
 /* Makes them, or opens those that are made under the name. */
-void syncs_open(struct syncs *syncs, struct syncs_mode mode, const char *name);
-void syncs_make(struct syncs *syncs, void **state); /* under a new name */
+void syncs_open(struct syncs *syncs, struct syncs_mode mode, const char *name, const char *needs);
+void syncs_make(struct syncs *syncs, void **state, const char *needs); /* under a new name */
 void syncs_close(struct syncs *syncs);
 /* Closes, removes, and looks that nothing is left. */
 void syncs_drop(struct syncs *syncs);
