@@ -40,8 +40,8 @@ int bench_fill(sill_port_options *options, sill_policy *policy, const struct ben
     options->policy = policy;
     options->path = way->path;
     options->directory = way->directory;
-    /* Here goes way->region, once ports have an option for it. Until then bench.c asks afterwards
-     * which kind it is. */
+    if (way->region)
+        options->region = sill_region_kind_parse(way->region);
     return -1;
 }
 

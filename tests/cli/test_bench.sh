@@ -79,7 +79,7 @@ said "sysv is not available"
 expect 1 bench --family $other
 said "not available on this system"
 expect 1 bench --region file --seconds 0.05
-said "not available for ports"
+said "cannot be passed to another process"
 expect 1 bench --policy does-not-exist
 left_nothing
 passed "failures"
