@@ -22,7 +22,7 @@ if(WIN32)
   target_compile_definitions(sill_flags INTERFACE _WIN32_WINNT=0x0602 WIN32_LEAN_AND_MEAN UNICODE
     _UNICODE __USE_MINGW_ANSI_STDIO=1)
 else()
-  target_compile_definitions(sill_flags INTERFACE _GNU_SOURCE)
+  target_compile_definitions(sill_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
 endif()
 target_compile_definitions(sill_flags INTERFACE
   $<$<BOOL:${SILL_FAULTS}>:SILL_FAULTS> $<$<BOOL:${SILL_STEPS}>:SILL_STEPS>

@@ -87,6 +87,9 @@ static int broken(uint32_t unit, const char *what)
 
 static void set_pending(const struct sill__heap *heap, unsigned what, uint32_t unit)
 {
+    /* release, pairs with the load in the repair: the word of a block that was made before is there.
+     * The words set later are releases too and so come behind it; lists may not, and a repair makes
+     * them anew */
     atomic_store_explicit(&heap->header->pending, (uint64_t)what << 32 | unit,
                           memory_order_release);
 }

@@ -263,6 +263,12 @@ static void plan(struct sill__cells *cells, enum sill__sync_type type, bool manu
     }
 }
 
+/* Locks are of the backend's making; counters and events mean the same to everybody. */
+static uint32_t abi_of(const struct sill__sync *sync, const struct sill__sync_ops *ops)
+{
+    return sync->type == SILL__SYNC_SEMAPHORE || sync->type == SILL__SYNC_EVENT ? 0 : ops->abi;
+}
+
 static int make(struct sill__sync *sync, const struct request *request,
                 const struct sill__process *self)
 {
@@ -272,7 +278,7 @@ static int make(struct sill__sync *sync, const struct request *request,
            sizeof *shared - sizeof shared->state);
     shared->type = sync->type;
     shared->family = (uint32_t)request->ops->family;
-    shared->abi = request->ops->abi;
+    shared->abi = abi_of(sync, request->ops);
     shared->recursive = (uint32_t)request->options.recursive;
     shared->manual = (uint32_t)request->options.manual_reset;
     shared->initial = request->options.initial;
@@ -298,7 +304,7 @@ static int join(struct sill__sync *sync, const struct sill__process *self)
     if (shared->family != (uint32_t)sync->cells.ops->family)
         return sill__fail(SILL_WRONG_KIND, "The %s was made by the family %s.",
                           type_name(sync->type), sill_sync_family_name((int)shared->family));
-    if (shared->abi != sync->cells.ops->abi)
+    if (shared->abi != abi_of(sync, sync->cells.ops))
         return sill__fail(SILL_VERSION,
                           "The %s was made by a process with another C library or "
                           "word size.",

@@ -14,6 +14,9 @@
  * What they write by mistake over the books is found (PROTOCOL) as far as a check can find it, and
  * never makes sill read or write outside of the region.
  *
+ * Their locks are those of sill/sync.h, so that a program of another word size or C library than
+ * their maker's is told VERSION.
+ *
  * All three live in regions (sill/region.h). The region must stay open, mapped for writing, where
  * it is, until the handle is closed. After fork the child's use of the parent's handles is INVALID;
  * it may close them.

@@ -117,6 +117,9 @@ typedef struct sill_sync_options {
  *   there, and outlive the handle. A mapped file may hold objects: after a restart of the machine
  *   they are made anew, and locks say SILL_DIED once. FOREIGN (something else lies there);
  *   WRONG_KIND; VERSION; UNSUPPORTED; TIMEOUT.
+ *   VERSION is also what a mutex, a reader-writer lock or a condition variable of the posix family is
+ *   to a program of another word size or C library than its maker's; semaphores and events, and
+ *   everything of the family sysv, are shared by them all.
  * close: lets go of the handle. A lock that the calling thread holds by it is lost, as if the thread
  *   had died with it; no other thread may hold one, or be in a call on the handle. A named object
  *   stays or goes as its region does. NULL is fine.

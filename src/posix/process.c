@@ -92,9 +92,13 @@ static bool parse_stat(const char *text, struct stat_line *out)
     return true;
 }
 
-static bool read_stat(const char *path, struct stat_line *out)
+/* The line of the process's first thread, whose start is the process's. Not that of the process: an
+ * emulator of programs (qemu-user) makes up the one of its own process, with a start that others do
+ * not see. */
+static bool read_stat(uint32_t pid, struct stat_line *out)
 {
-    char text[1024];
+    char path[60], text[1024];
+    snprintf(path, sizeof path, "/proc/%u/task/%u/stat", (unsigned)pid, (unsigned)pid);
     return read_text(path, text, sizeof text) && parse_stat(text, out);
 }
 
@@ -129,16 +133,6 @@ static void own_boot(char out[40])
     out[length] = '\0';
 }
 
-void sill__process_self(struct sill__process *out)
-{
-    struct stat_line line;
-    memset(out, 0, sizeof *out);
-    out->pid = (uint32_t)getpid();
-    out->start = read_stat("/proc/self/stat", &line) ? line.start : 0;
-    out->pid_space = own_space();
-    own_boot(out->boot);
-}
-
 /* Whether the pids of /proc are those that we see: it may show another namespace's. */
 static bool proc_is_ours(void)
 {
@@ -150,6 +144,16 @@ static bool proc_is_ours(void)
     return strtoll(text, NULL, 10) == (long long)getpid();
 }
 
+void sill__process_self(struct sill__process *out)
+{
+    struct stat_line line;
+    memset(out, 0, sizeof *out);
+    out->pid = (uint32_t)getpid();
+    out->start = proc_is_ours() && read_stat(out->pid, &line) ? line.start : 0;
+    out->pid_space = own_space();
+    own_boot(out->boot);
+}
+
 enum look { LOOK_GONE, LOOK_HIDDEN, LOOK_SEEN };
 
 /* Looks for a process of our own namespace. HIDDEN: it exists, its start time cannot be told. */
@@ -159,10 +163,8 @@ static enum look look_at(uint32_t pid, uint64_t *start)
         return LOOK_GONE;
     if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
         return LOOK_GONE;
-    char path[40];
     struct stat_line line;
-    snprintf(path, sizeof path, "/proc/%u/stat", (unsigned)pid);
-    if (!proc_is_ours() || !read_stat(path, &line))
+    if (!proc_is_ours() || !read_stat(pid, &line))
         return kill((pid_t)pid, 0) != 0 && errno == ESRCH ? LOOK_GONE : LOOK_HIDDEN;
     if (is_ended(&line))
         return LOOK_GONE;

@@ -329,7 +329,7 @@ static void kill_clients(unsigned count)
     assert_int_equal(SILL_CANCELED, support_join(thread));
     sill_port_close(other);
     sill_server_close(s.server);
-    assert_true(all > count || count < 10);
+    assert_true(all > 0 || count < 10);
     free(s.streams);
     end(&f);
 }
@@ -409,7 +409,7 @@ static void kill_servers(unsigned count)
         all += kill_a_server(&f, i);
         tell_progress(i, all);
     }
-    assert_true(all > count || count < 10);
+    assert_true(all > 0 || count < 10);
     end(&f);
 }
 

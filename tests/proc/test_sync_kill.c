@@ -27,6 +27,13 @@ static void skip_without_steps(void)
         support_skip("this build has no steps (SILL_STEPS)");
 }
 
+static void skip_where_locks_stay(void **state)
+{
+    const struct syncs_mode *mode = *state;
+    if (mode->family == SILL_SYNC_POSIX && !support_locks_come_back())
+        support_skip("this system does not give back the locks of the dead");
+}
+
 static void kill_it(struct support_process *actor)
 {
     support_kill(actor);
@@ -50,6 +57,7 @@ static struct support_process *stopped(const struct syncs *syncs, const char *st
 
 static void owner_of_a_mutex_dies(void **state)
 {
+    skip_where_locks_stay(state);
     struct syncs syncs;
     syncs_make(&syncs, state, "m");
     struct support_process *owner = syncs_actor(&syncs), *waiter = syncs_actor(&syncs);
@@ -77,6 +85,7 @@ static int lock_and_end(void *arg)
 
 static void thread_ends_with_a_mutex(void **state)
 {
+    skip_where_locks_stay(state);
     const struct syncs_mode *mode = *state;
     if ((sill_sync_capabilities(mode->family) & SILL_SYNC_THREADS) == 0)
         support_skip("the family %s knows processes only", sill_sync_family_name(mode->family));
@@ -132,6 +141,7 @@ static void thread_is_not_its_namesake(void **state)
 
 static void reader_dies(void **state)
 {
+    skip_where_locks_stay(state);
     struct syncs syncs;
     syncs_make(&syncs, state, "r");
     struct support_process *reader = syncs_actor(&syncs), *writer = syncs_actor(&syncs);
@@ -148,6 +158,7 @@ static void reader_dies(void **state)
 
 static void writer_dies(void **state)
 {
+    skip_where_locks_stay(state);
     struct syncs syncs;
     syncs_make(&syncs, state, "r");
     struct support_process *writer = syncs_actor(&syncs), *reader = syncs_actor(&syncs);
@@ -170,6 +181,7 @@ static void writer_dies(void **state)
 /* A writer that is killed while it waits for readers keeps nobody out. */
 static void waiting_writer_dies(void **state)
 {
+    skip_where_locks_stay(state);
     struct syncs syncs;
     syncs_make(&syncs, state, "r");
     struct support_process *writer = syncs_actor(&syncs), *reader = syncs_actor(&syncs);
@@ -186,6 +198,7 @@ static void waiting_writer_dies(void **state)
 
 static void locker_dies_at_each_step(void **state)
 {
+    skip_where_locks_stay(state);
     skip_without_steps();
     static const struct {
         const char *step, *command, *mutex, *rwlock; /* what the next one is told */
@@ -216,6 +229,7 @@ static void locker_dies_at_each_step(void **state)
  * locks are to be had after each death. */
 static void lockers_die_at_any_moment(void **state)
 {
+    skip_where_locks_stay(state);
     enum { ACTORS = 3, KILLS = 12 };
     static const char *const commands[] = {"count 1000000", "scount 1000000", "count 1000000"};
     struct syncs syncs;
@@ -299,6 +313,7 @@ static void killed_waiter_takes_nobody_along(void **state)
 
 static void waiter_of_a_condition_hears_of_a_death(void **state)
 {
+    skip_where_locks_stay(state);
     struct syncs syncs;
     syncs_make(&syncs, state, "mc");
     struct support_process *waiter = syncs_actor(&syncs), *dead = syncs_actor(&syncs);
@@ -316,6 +331,7 @@ static void waiter_of_a_condition_hears_of_a_death(void **state)
 /* It has changed what is waited for, and not woken anybody. */
 static void broadcaster_dies_on_the_way(void **state)
 {
+    skip_where_locks_stay(state);
     skip_without_steps();
     struct syncs syncs;
     syncs_make(&syncs, state, "mc");
@@ -335,6 +351,7 @@ static void broadcaster_dies_on_the_way(void **state)
 
 static void waiter_of_a_condition_dies(void **state)
 {
+    skip_where_locks_stay(state);
     struct syncs syncs;
     syncs_make(&syncs, state, "mc");
     for (int i = 0; i < 3; i++) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 #define DESCRIPTORS 4096 /* both ends of hundreds of connections; the usual limit is 1024 */
@@ -42,6 +43,17 @@ void support_sleep_ms(int ms)
 bool support_under_wine(void)
 {
     return false;
+}
+
+bool support_locks_come_back(void)
+{
+#ifdef __linux__
+    void *list;
+    size_t size;
+    return syscall(SYS_get_robust_list, 0, &list, &size) == 0;
+#else
+    return true;
+#endif
 }
 
 void support_setenv(const char *name, const char *value)

@@ -88,6 +88,10 @@ void support_check(int wanted, int got, const char *call, const char *file, int 
 
 bool support_under_wine(void);
 
+/* Whether the system gives back a lock in memory whose owner has died: an emulator of programs may
+ * not hear of it. */
+bool support_locks_come_back(void);
+
 /* ---- names, directories, files ---- */
 
 /* The runtime directory of this test: new, empty, in SILL_RUNTIME_DIR, removed afterwards.

@@ -36,6 +36,11 @@ bool support_under_wine(void)
     return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
 }
 
+bool support_locks_come_back(void)
+{
+    return true;
+}
+
 void support_setenv(const char *name, const char *value)
 {
     assert_int_equal(_putenv_s(name, value != NULL ? value : ""), 0);

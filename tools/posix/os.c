@@ -42,7 +42,7 @@ uint64_t os_now_ns(void)
 
 void os_sleep_ms(unsigned ms)
 {
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
 
     nanosleep(&time, NULL);
 }
