@@ -67,6 +67,7 @@ int sill_policy_defaults(sill_policy *policy)
     for (int key = 0; key < SILL__POLICY_NUMBERS; key++)
         sill__policy_set(policy, (enum sill__policy_index)key, sill__policy_keys[key].standard);
     policy->path = SILL_PATH_AUTO;
+    policy->family = SILL_FAMILY_AUTO;
     return SILL_OK;
 }
 

@@ -132,10 +132,15 @@ typedef struct sill_port_options {
     const char *server_sid;
     int64_t server_uid;
     int server_uid_set;
+    /* both */
+    int family;                 /* enum sill_family: the parts that the port runs on. AUTO: what the
+                                   policy says, else the environment variable SILL_FAMILY; else a
+                                   server has the system's own, and a client takes the server's.
+                                   UNSUPPORTED if this system has none such. */
 } sill_port_options;
 #define SILL_PORT_OPTIONS_INIT                                                                     \
     {sizeof(sill_port_options), NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, 0,  \
-     NULL, 0, 0, 0, NULL, 0, 0}
+     NULL, 0, 0, 0, NULL, 0, 0, 0}
 
 /* ---- server ---- */
 
@@ -325,9 +330,12 @@ SILL_API int sill_port_peer(const sill_port *port, sill_peer *peer);
 /* What this connection can do. */
 typedef struct sill_port_traits {
     size_t struct_size;        /* set by the caller to sizeof(sill_port_traits) */
-    const char *channel;       /* "unix", "pipe" */
+    const char *family;        /* "posix", "sysv", "win32": sill_family_name */
+    const char *channel;       /* "unix", "sysv", "pipe" */
     const char *region;        /* kind of its segments: sill_region_kind_name; "" if none */
     unsigned can;              /* enum sill_policy_can */
+    int passes_handles;        /* 1: handles can be sent with a message */
+    int pollable;              /* 1: there can be a handle for event loops */
     int trusted_peer;          /* 1: memory of the peer could be truncated by it, so the peer is
                                   trusted; 0: nothing that a peer does can harm this process */
     uint64_t peer_message_max; /* the largest message that the peer takes */

@@ -10,6 +10,8 @@
 
 #include <sill.h>
 
+#include "backends.h"
+#include "family.h"
 #include "support.h"
 
 struct rig {
@@ -121,6 +123,14 @@ static inline void rig_start(struct rig *rig, const sill_port_options *options)
 {
     rig_listen(rig, options);
     rig->thread = support_thread(rig_run, rig);
+}
+
+/* The channel of the ports of this run: the tests run once more with SILL_FAMILY set. */
+static inline const struct sill__channel_ops *rig_channel(void)
+{
+    const struct sill__channel_ops *ops = NULL;
+    support_ok(sill__family_choose(SILL_FAMILY_AUTO, SILL_FAMILY_AUTO, &ops));
+    return ops != NULL ? ops : sill__channels[0];
 }
 
 /* Ends the server's thread, keeps the server. */

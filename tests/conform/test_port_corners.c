@@ -264,7 +264,7 @@ static void busy_source(void **state)
     (void)state;
     struct sill__hub *hub = NULL;
     unsigned alarms = 0, looks = 0;
-    support_ok(sill__hub_create(&hub));
+    support_ok(sill__hub_create(&hub, &sill__wait_system));
     hub->owner = &alarms;
     hub->on_alarm = rings;
     hub->alarm = 0;

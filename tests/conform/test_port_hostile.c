@@ -118,9 +118,8 @@ enum { SEGMENT_SIZE = 8192 };
 /* Announces a segment of `size` bytes, and says that it has `claimed`. */
 static void announce(struct raw *raw, uint64_t number, size_t size, uint64_t claimed)
 {
-    sill_region *region = NULL;
+    sill_region *region = raw_region(raw, size);
     sill_handle handle;
-    support_ok(sill_region_create(&region, NULL, size, NULL));
     support_ok(sill_region_handle(region, &handle));
     const struct sill__frame head = {.type = SILL__FRAME_SEGMENT, .id = number, .handles = 1,
                                      .total = claimed};

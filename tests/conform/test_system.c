@@ -26,7 +26,7 @@ static int role_holder(int argc, char **argv)
     struct sill__named_listen listen = {0};
     sill_region *region = NULL;
     bool server = strcmp(argv[1], "server") == 0;
-    int status = server ? sill__listener_open(&listen, argv[0], NULL, SILL_ACCESS_USER)
+    int status = server ? sill__listener_open(&listen, sill__channels[0], argv[0], NULL, SILL_ACCESS_USER)
                         : sill_region_create(&region, argv[0], SIZE, NULL);
     support_say("%s", sill_status_name(status));
     if (status != SILL_OK)
@@ -185,7 +185,7 @@ static void similar_names_live_side_by_side(void **state)
     struct sill__named_listen listen[sizeof names / sizeof names[0]];
     size_t count = sizeof names / sizeof names[0];
     for (size_t i = 0; i < count; i++)
-        support_ok(sill__listener_open(&listen[i], names[i], NULL, SILL_ACCESS_USER));
+        support_ok(sill__listener_open(&listen[i], sill__channels[0], names[i], NULL, SILL_ACCESS_USER));
     struct seen seen = {0};
     support_ok(sill_list(NULL, see, &seen));
     assert_int_equal(seen.count, count);
@@ -214,8 +214,8 @@ static void what_lives_is_not_cleaned(void **state)
     /* The server still does what it did. */
     struct sill__expect expect = {0};
     sill__conn *conn;
-    support_ok(
-        sill__client_open(&conn, server, NULL, &expect, sill__deadline(SUPPORT_PATIENCE_MS)));
+    support_ok(sill__client_open(&conn, sill__channels[0], server, NULL, &expect,
+                                 sill__deadline(SUPPORT_PATIENCE_MS)));
     conn->ops->close(conn);
     assert_int_equal(support_finish(a), 0);
     assert_int_equal(support_finish(b), 0);
@@ -278,7 +278,8 @@ static int revive(void *arg, const sill_object *object)
         return 99;
     if (revival->listen.ops == NULL)
         revival->status =
-            sill__listener_open(&revival->listen, revival->name, NULL, SILL_ACCESS_USER);
+            sill__listener_open(&revival->listen, sill__channels[0], revival->name, NULL,
+                                SILL_ACCESS_USER);
     return 0;
 }
 

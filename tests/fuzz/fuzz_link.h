@@ -239,13 +239,15 @@ static inline sill_port *begin_link(struct fake *fake, const sill_policy *wanted
         abort();
     sill_port_options options;
     sill_policy policy;
+    const struct sill__channel_ops *channel;
     struct sill__hub *hub;
     sill_port *port;
     const sill_port_options given = {.struct_size = sizeof given,
                                      .policy = wanted,
                                      .message_max = 1 << 20,
                                      .queue_max = 1 << 16};
-    if (sill__port_options(&given, &options, &policy) != 0 || sill__hub_create(&hub) != 0)
+    if (sill__port_options(&given, &options, &policy, &channel) != 0 ||
+        sill__hub_create(&hub, &sill__wait_system) != 0)
         abort();
     sill__hub_enter(hub);
     if (sill__port_create(&port, hub, &fake->conn, &options, &policy) != 0)
