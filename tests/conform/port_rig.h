@@ -133,6 +133,30 @@ static inline const struct sill__channel_ops *rig_channel(void)
     return ops != NULL ? ops : sill__channels[0];
 }
 
+static inline bool rig_polls(void)
+{
+    return rig_channel()->wait->pollable != NULL;
+}
+static inline bool rig_passes_handles(void)
+{
+    return (rig_channel()->caps & SILL__CHANNEL_HANDLES) != 0;
+}
+static inline void rig_needs_pollable(void)
+{
+    if (!rig_polls())
+        support_skip("ports of this family have no handle for event loops");
+}
+static inline void rig_needs_handles(void)
+{
+    if (!rig_passes_handles())
+        support_skip("ports of this family pass no handles");
+}
+/* Whether the channel takes only some 16 KiB before somebody reads. */
+static inline bool rig_is_narrow(void)
+{
+    return rig_channel()->family == SILL_FAMILY_SYSV;
+}
+
 /* Ends the server's thread, keeps the server. */
 static inline void rig_halt(struct rig *rig)
 {

@@ -16,6 +16,7 @@ struct raw {
     sill__wait *wait;
     sill_region *region;  /* control words and ring */
     sill_region *segment; /* the last that was announced */
+    sill_region *older;   /* and the one before: the other side may be about to open it */
     sill_region *peer;   /* those of the other side; NULL: not mapped */
 };
 
@@ -23,7 +24,7 @@ static inline void raw_open(struct raw *raw, sill__conn *conn)
 {
     raw->conn = conn;
     raw->region = NULL;
-    raw->segment = raw->peer = NULL;
+    raw->segment = raw->older = raw->peer = NULL;
     support_ok(conn->ops->wait->create(&raw->wait));
     support_ok(conn->ops->watch(conn, raw->wait, raw));
 }
@@ -48,6 +49,7 @@ static inline void raw_close(struct raw *raw)
     sill__wait_destroy(raw->wait);
     sill_region_close(raw->region);
     sill_region_close(raw->segment);
+    sill_region_close(raw->older);
     sill_region_close(raw->peer);
 }
 
