@@ -203,7 +203,7 @@ static int write_frame(struct sill__link *link, const struct sill__frame *head, 
         }
     }
     if (rc == 0) {
-        await_arrival(link, count > 0, deadline, seen);
+        await_arrival(link, count > 0 && head->type != SILL__FRAME_WELCOME, deadline, seen);
         return 0;
     }
     rc = broken(link, rc);

@@ -184,8 +184,11 @@ static void leave(struct sill__house *house, unsigned slot)
     struct sill__seat seat = sill__table_seat(&house->table, slot);
     house->at[slot] = GONE;
     sill__seat_end_server(&seat);
-    if (sill__sem_value(seat.set, sill__slot_sem(slot, SILL__SLOT_CLIENT_END)) > 0)
+    int ended = sill__sem_value(seat.set, sill__slot_sem(slot, SILL__SLOT_CLIENT_END));
+    if (ended > 0)
         reclaim(house, slot);
+    else if (ended < 0) /* somebody has removed the semaphores: nothing tells of the queues any more */
+        sill__queues_remove(&house->table, slot);
 }
 
 /* ---- clients that come ---- */

@@ -40,6 +40,7 @@
 #include "../memory.h"
 #include "../process.h"
 #include "../status.h"
+#include "../step.h"
 #include "wait_sysv.h"
 
 #define FIRST_PAUSE INT64_C(500000)   /* while all slots are taken: between tries */
@@ -361,6 +362,7 @@ static int take_slot(struct sill__table *table, struct sill__seat *seat, int que
         status = sill__table_take(table, seat);
         if (status != SILL_OK)
             break;
+        SILL__STEP(connect_slot);
         status = sill__queues_make(table, seat->slot, &queues[0], &queues[1]);
         if (status != SILL_OK)
             held[count++] = *seat;
@@ -398,6 +400,7 @@ static int begin(struct sill__queue_conn **out, const struct sill__table *table,
                  const struct sill__place *place)
 {
     struct sill__queue_conn *conn;
+    SILL__STEP(connect_queues);
     int status = sill__queue_conn_make(&conn, seat, queues[1], queues[0]);
     if (status != SILL_OK)
         return status;

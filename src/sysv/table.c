@@ -20,6 +20,7 @@
 
 #include "../clock.h"
 #include "../status.h"
+#include "../step.h"
 
 #define MAGIC     0x51e0 /* and the version of this layout, 1 */
 #define VERSION   1
@@ -211,6 +212,7 @@ static int make_block(key_t key, const char *name, int *out)
                           (unsigned long)key);
     if (set < 0)
         return out_of("semget", errno, "semaphore set", "kernel.sem (SEMMNI, SEMMNS, SEMMSL)");
+    SILL__STEP(listen_block);
     hash_of(name, &low, &high);
     values[SILL__SEM_BLOCKS] = 1;
     values[SILL__SEM_HASH_LOW] = (unsigned short)low;
