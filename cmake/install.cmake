@@ -20,6 +20,8 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/docs/sill.1)
 endif()
 if(EXISTS ${PROJECT_SOURCE_DIR}/docs/policy.schema.json)
   install(FILES docs/policy.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/sill)
+  install(DIRECTORY docs/policies DESTINATION ${CMAKE_INSTALL_DATADIR}/sill
+    FILES_MATCHING PATTERN "*.json")
 endif()
 
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX

@@ -7,6 +7,8 @@
  *   sill/port.h     servers and ports: calls, replies, datagrams. Begin here.
  *   sill/policy.h   which path a message takes
  *   sill/channel.h  framed channels by themselves
+ *   sill/pipe.h     byte streams, and child processes at their ends
+ *   sill/queue.h    queues of messages with priorities
  *   sill/region.h   shared memory by itself
  *   sill/system.h   what lives on this machine, and what the machine allows
  *   sill/status.h   what functions return
@@ -15,8 +17,10 @@
 #define SILL_H
 
 #include <sill/channel.h>
+#include <sill/pipe.h>
 #include <sill/policy.h>
 #include <sill/port.h>
+#include <sill/queue.h>
 #include <sill/region.h>
 #include <sill/status.h>
 #include <sill/system.h>

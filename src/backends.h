@@ -3,10 +3,12 @@
 #define SILL__BACKENDS_H
 
 #include "channel_ops.h"
+#include "queue_ops.h"
 #include "region_ops.h"
 
-/* NULL-terminated. The first channel is the platform's default. */
+/* NULL-terminated. The first channel, and the first queue, is the platform's default. */
 extern const struct sill__channel_ops *const sill__channels[];
+extern const struct sill__queue_ops *const sill__queues[];
 extern const struct sill__region_ops *const sill__regions[];
 
 /* The channel of an enum sill_family other than AUTO; NULL: not on this system. */
@@ -18,6 +20,9 @@ const struct sill__channel_ops *sill__channel_of_record(const struct sill__owner
 extern const int sill__region_auto_named;
 extern const int sill__region_auto_anonymous;
 
-const struct sill__region_ops *sill__region_ops_of(int kind); /* NULL: not on this system */
+/* NULL: not on this system. */
+const struct sill__region_ops *sill__region_ops_of(int kind);
+const struct sill__queue_ops *sill__queue_ops_of(int kind);
+const struct sill__queue_ops *sill__queue_ops_of_owner(enum sill__owner_kind kind);
 
 #endif

@@ -57,6 +57,7 @@ enum {
 struct sill__channel_ops {
     const char *name; /* "unix", "sysv", "pipe": a record's object is it, or begins with it and '-' */
     int family;       /* enum sill_family */
+    int kind;         /* enum sill_channel_kind */
     uint32_t caps;
     int region;       /* enum sill_region_kind: of the regions that can be passed */
     const struct sill__wait_ops *wait; /* the kind of wait set that it can be watched in */

@@ -1,26 +1,20 @@
 /* facts.c - what this machine offers: sill_facts.
  *
- * Region kinds and channels are not looked up but tried, through the public API, under names of
- * this process; whatever a try made is removed before its result is told. What only the operating
- * system can tell comes from the functions in facts.h.
+ * Region kinds and channels are not looked up but tried (facts_try.c). Each is told as present,
+ * limited or absent, and why: those that only other systems have are absent, and nothing is wrong
+ * with that. What only the operating system can tell comes from the functions in facts.h.
  */
 #include "facts.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <sill/channel.h>
 #include <sill/region.h>
 
-#include "backends.h"
 #include "owner.h"
-#include "process.h"
 #include "status.h"
-
-#define TRY_SIZE 4096
-#define TRY_MS   2000
 
 /* ---- telling ---- */
 
@@ -50,65 +44,28 @@ void sill__fact_number(struct sill__facts *facts, const char *topic, const char 
 /* A try of something: `status` with the last error if it failed. Being out of memory says nothing
  * about the machine's abilities, so that ends the whole. */
 static void tell_try(struct sill__facts *facts, const char *topic, const char *name, int status,
-                     const char *note)
+                     const char *note, const struct sill__limited *limited)
 {
-    if (status == SILL_OK)
-        sill__fact_text(facts, topic, name, "works", SILL_FACT_GOOD, note, "");
+    if (status == SILL_OK && limited->note[0] != '\0')
+        sill__fact_text(facts, topic, name, "limited", SILL_FACT_LOW, limited->note,
+                        limited->remedy);
+    else if (status == SILL_OK)
+        sill__fact_text(facts, topic, name, "present", SILL_FACT_GOOD, note, "");
     else if (status == SILL_NO_MEMORY && facts->result == 0)
         facts->result = status;
     else
-        sill__fact_text(facts, topic, name, "fails", SILL_FACT_MISSING, sill_last_error()->message,
+        sill__fact_text(facts, topic, name, "absent", SILL_FACT_MISSING, sill_last_error()->message,
                         "");
 }
 
-/* ---- trying ---- */
-
-/* A name that no other process and no other thread of this one tries with. */
-static void own_name(char *out, size_t size)
+static void tell_absent(struct sill__facts *facts, const char *topic, const char *name)
 {
-    static atomic_uint counter;
-    struct sill__process self;
-    sill__process_self(&self);
-    snprintf(out, size, "sill-doctor-%" PRIu32 "-%u", self.pid, atomic_fetch_add(&counter, 1));
+    sill__fact_text(facts, topic, name, "absent", SILL_FACT_GOOD, "of other systems only", "");
 }
 
-/* Opens the region again under its name and looks whether it is the same memory. */
-static int try_open(const char *name, const sill_region_options *how, const unsigned char *data)
-{
-    sill_region_options options = *how;
-    options.size = TRY_SIZE;
-    sill_region *region;
-    int status = sill_region_open(&region, name, &options);
-    if (status != SILL_OK)
-        return status;
-    if (memcmp(sill_region_data(region), data, TRY_SIZE) != 0)
-        status = sill__fail(SILL_OS, "A second opening of the region does not show what was "
-                                     "written in the first.");
-    sill_region_close(region);
-    return status;
-}
+/* ---- regions ---- */
 
-/* `name` is NULL for kinds without names. */
-static int try_region(const char *name, int kind, unsigned capabilities)
-{
-    sill_region_options options = SILL_REGION_OPTIONS_INIT;
-    options.kind = kind;
-    sill_region *region;
-    int status = sill_region_create(&region, name, TRY_SIZE, &options);
-    if (status != SILL_OK)
-        return status;
-    unsigned char *data = sill_region_data(region);
-    memset(data, 0x5a, TRY_SIZE);
-    if (name != NULL)
-        status = try_open(name, &options, data);
-    sill_region_close(region);
-    if (name == NULL || (capabilities & SILL_REGION_PERSISTS) == 0)
-        return status;
-    int removed = sill_region_remove(name, &options);
-    return status != SILL_OK ? status : removed;
-}
-
-static void capability_note(unsigned capabilities, char *out, size_t size)
+static void region_note(unsigned capabilities, char *out, size_t size)
 {
     static const struct {
         unsigned bit;
@@ -129,54 +86,84 @@ static void capability_note(unsigned capabilities, char *out, size_t size)
                                      words[i].text);
 }
 
-static void tell_kind(struct sill__facts *facts, int kind, const char *directory)
+static void tell_region(struct sill__facts *facts, int kind, const char *directory)
 {
-    char own[60], path[1100], note[200];
+    char note[200];
+    struct sill__limited limited = {"", ""};
     unsigned capabilities = sill_region_capabilities(kind);
-    const char *name = NULL;
-    own_name(own, sizeof own);
-    snprintf(path, sizeof path, "%s/%s", directory, own);
-    if (kind == SILL_REGION_FILE)
-        name = path;
-    else if ((capabilities & SILL_REGION_NAMED) != 0)
-        name = own;
-    capability_note(capabilities, note, sizeof note);
-    tell_try(facts, "kind", sill_region_kind_name(kind), try_region(name, kind, capabilities),
-             note);
+    const char *name = sill_region_kind_name(kind);
+    if (capabilities == 0) {
+        tell_absent(facts, "kind", name);
+        return;
+    }
+    region_note(capabilities, note, sizeof note);
+    int status = sill__try_region(kind, directory);
+    if (status == SILL_OK)
+        sill__facts_limited_region(kind, &limited);
+    tell_try(facts, "kind", name, status, note, &limited);
 }
 
-/* One frame from a client to a listener of our own. */
-static int try_frame(sill_listener *listener, const char *name)
+/* ---- channels ---- */
+
+#define DEPTH_LOW 10    /* messages in a queue by default: fewer are few */
+#define BYTES_LOW 16384 /* likewise, where bytes are counted */
+
+static void channel_note(const sill_channel_traits *traits, char *out, size_t size)
 {
-    sill_channel *client = NULL, *server = NULL;
-    unsigned char byte = 0;
-    size_t size = 0;
-    int status = sill_channel_connect(&client, name, NULL, TRY_MS);
-    if (status == SILL_OK)
-        status = sill_channel_accept(listener, &server, TRY_MS);
-    if (status == SILL_OK)
-        status = sill_channel_send(client, "s", 1, NULL, 0, TRY_MS);
-    if (status == SILL_OK)
-        status = sill_channel_receive(server, &byte, 1, &size, NULL, NULL, TRY_MS);
-    if (status == SILL_OK && (size != 1 || byte != 's'))
-        status = sill__fail(SILL_OS, "What was received is not what was sent.");
-    sill_channel_close(client);
-    sill_channel_close(server);
-    return status;
+    size_t used = (size_t)snprintf(
+        out, size, "%s, %s%s%s%s%s", traits->boundaries ? "messages" : "a stream of bytes",
+        traits->duplex ? "both ways" : "one way", traits->handles ? ", passes handles" : "",
+        traits->identity ? ", says who the peer is" : "",
+        traits->death ? ", tells death from closing" : "",
+        traits->pollable ? ", fits event loops" : "");
+    if (traits->priorities > 1 && used < size)
+        snprintf(out + used, size - used,
+                 ", %d priorities; by default %" PRIu64 " messages of %" PRIu64 " bytes",
+                 traits->priorities, traits->depth, traits->message_max);
 }
 
-static int try_channel(void)
+static void channel_limited(int kind, const sill_channel_traits *traits, struct sill__limited *out)
 {
-    char name[60];
-    sill_listener *listener;
-    own_name(name, sizeof name);
-    int status = sill_channel_listen(&listener, name, NULL);
-    if (status != SILL_OK)
-        return status;
-    status = try_frame(listener, name);
-    sill_listener_close(listener);
-    return status;
+    uint64_t bytes = traits->depth * traits->message_max;
+    if (kind == SILL_CHANNEL_MQUEUE && traits->user_bytes > 0 && traits->user_bytes < 2 * bytes) {
+        snprintf(out->note, sizeof out->note,
+                 "all queues of this user together may take %" PRIu64
+                 " bytes, hardly enough for one",
+                 traits->user_bytes);
+        snprintf(out->remedy, sizeof out->remedy, "prlimit --pid $$ --msgqueue=819200");
+    } else if (kind == SILL_CHANNEL_MQUEUE && traits->depth < DEPTH_LOW) {
+        snprintf(out->note, sizeof out->note, "a queue holds only %" PRIu64 " messages by default",
+                 traits->depth);
+        snprintf(out->remedy, sizeof out->remedy, "sysctl -w fs.mqueue.msg_max=256");
+    } else if (kind == SILL_CHANNEL_SYSV && traits->bytes < BYTES_LOW) {
+        snprintf(out->note, sizeof out->note, "a queue holds only %" PRIu64 " bytes",
+                 traits->bytes);
+        snprintf(out->remedy, sizeof out->remedy, "sysctl -w kernel.msgmnb=1048576");
+    }
 }
+
+static void tell_channel(struct sill__facts *facts, int kind)
+{
+    char note[300];
+    struct sill__limited limited = {"", ""};
+    sill_channel_traits traits = {.struct_size = sizeof traits};
+    const char *name = sill_channel_kind_name(kind);
+    sill_channel_get_traits(kind, &traits);
+    if (!traits.available) {
+        tell_absent(facts, "channel", name);
+        return;
+    }
+    channel_note(&traits, note, sizeof note);
+    channel_limited(kind, &traits, &limited);
+    tell_try(facts, "channel", name, sill__try_channel(kind), note, &limited);
+}
+
+/* ---- all ---- */
+
+#define VALUE(name, value, text) value,
+static const int region_kinds[] = {SILL_REGION_KIND_TABLE(VALUE)};
+static const int channel_kinds[] = {SILL_CHANNEL_KIND_TABLE(VALUE)};
+#undef VALUE
 
 int sill_facts(sill_fact_each *each, void *arg)
 {
@@ -193,11 +180,12 @@ int sill_facts(sill_fact_each *each, void *arg)
                         sill_last_error()->message, "");
     if (status != SILL_OK)
         snprintf(directory, sizeof directory, ".");
-    for (int i = 0; sill__regions[i] != NULL && facts.result == 0; i++)
-        tell_kind(&facts, sill__regions[i]->kind, directory);
-    if (facts.result == 0)
-        tell_try(&facts, "channel", sill__channels[0]->name, try_channel(),
-                 (sill__channels[0]->caps & SILL__CHANNEL_HANDLES) != 0 ? "passes handles" : "");
+    for (size_t i = 0; i < sizeof region_kinds / sizeof region_kinds[0] && facts.result == 0; i++)
+        if (region_kinds[i] != SILL_REGION_AUTO)
+            tell_region(&facts, region_kinds[i], directory);
+    for (size_t i = 0; i < sizeof channel_kinds / sizeof channel_kinds[0] && facts.result == 0; i++)
+        if (channel_kinds[i] != SILL_CHANNEL_AUTO)
+            tell_channel(&facts, channel_kinds[i]);
     sill__facts_limits(&facts);
     return facts.result;
 }

@@ -1,6 +1,6 @@
-/* facts.h - how the facts of sill_facts are told: facts.c composes them and tries region kinds and
- * channels through the public API; what only the operating system knows comes from one file per
- * OS: posix/facts.c, win32/facts.c.
+/* facts.h - how the facts of sill_facts are told: facts.c composes them, facts_try.c tries region
+ * kinds and channels through the public API; what only the operating system knows comes from one
+ * file per OS: posix/facts.c, win32/facts.c.
  */
 #ifndef SILL__FACTS_H
 #define SILL__FACTS_H
@@ -23,11 +23,24 @@ void sill__fact_number(struct sill__facts *facts, const char *topic, const char 
                        uint64_t value, const char *unit, int verdict, const char *note,
                        const char *remedy);
 
+/* Whether a kind that exists works here: a status, with the last error. */
+int sill__try_region(int kind, const char *directory);
+int sill__try_channel(int kind);
+
+/* Why something works, but not as one may expect, and what mends it. "": it does. */
+struct sill__limited {
+    char note[200];
+    char remedy[80];
+};
+
 /* ---- per OS; what cannot be read is told as MISSING with a note, or left out ---- */
 
 /* Topic "system": "name" ("Linux", "Windows", "Wine"), "version", and what else describes the
  * system; topic "cores": "online" and "usable" (by this process). */
 void sill__facts_system(struct sill__facts *facts);
+
+/* Whether regions of this kind are limited here. Leaves *out alone if they are not. */
+void sill__facts_limited_region(int kind, struct sill__limited *out);
 
 /* Topic "limit": everything that can stop sill, with what raises it. */
 void sill__facts_limits(struct sill__facts *facts);

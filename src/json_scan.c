@@ -1,4 +1,4 @@
-/* json_scan.c - finds the members of the outermost object. See json_scan.h.
+/* json_scan.c - finds the members of an object or list. See json_scan.h.
  *
  * Invariant: `at` never passes `size`, and every step moves it on, so that any bytes end it.
  * Strings are skipped as strings, so that braces, commas and keys in them are not seen.
@@ -34,7 +34,7 @@ static bool skip_string(struct sill__json_scan *scan)
     return false;
 }
 
-/* To the comma or brace that ends the present member. */
+/* To the comma, brace or bracket that ends the present member. */
 static void skip_value(struct sill__json_scan *scan)
 {
     size_t depth = 0;
@@ -45,30 +45,43 @@ static void skip_value(struct sill__json_scan *scan)
                 return;
             continue;
         }
-        if (depth == 0 && (c == ',' || c == '}'))
+        if (depth == 0 && (c == ',' || c == '}' || c == ']'))
             return;
         if (c == '{' || c == '[')
             depth++;
-        if ((c == '}' || c == ']') && depth > 0)
+        if (c == '}' || c == ']')
             depth--;
         scan->at++;
     }
 }
 
-bool sill__json_scan_begin(struct sill__json_scan *scan, const char *text, size_t size)
+bool sill__json_scan_begin(struct sill__json_scan *scan, const char *text, size_t size, size_t at)
 {
-    *scan = (struct sill__json_scan){text, size, 0};
+    *scan = (struct sill__json_scan){text, size, at, false};
     skip_space(scan);
-    return here(scan, '{');
+    scan->list = here(scan, '[');
+    return scan->list || here(scan, '{');
+}
+
+/* An element of a list: false where the list is empty. */
+static bool next_element(struct sill__json_scan *scan, struct sill__json_member *out)
+{
+    if (here(scan, ']') || scan->at >= scan->size)
+        return false;
+    out->key = out->key_end = out->value = scan->at;
+    skip_value(scan);
+    return true;
 }
 
 bool sill__json_scan_next(struct sill__json_scan *scan, struct sill__json_member *out)
 {
     skip_space(scan);
-    if (!here(scan, '{') && !here(scan, ','))
+    if (!here(scan, scan->list ? '[' : '{') && !here(scan, ','))
         return false;
     scan->at++;
     skip_space(scan);
+    if (scan->list)
+        return next_element(scan, out);
     if (!here(scan, '"'))
         return false;
     out->key = scan->at;

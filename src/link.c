@@ -42,8 +42,14 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     link->small_max = -1;
     link->writable = true;
     sill__stream_init(&link->stream, conn, &user, 0);
-    int rc = conn->ops->watch(conn, hub->wait, &link->source);
+    int rc = 0;
+    if (options->learn != 0 && (link->learn = sill__learn_new(policy)) == NULL)
+        rc = sill__fail(SILL_NO_MEMORY, "there is not enough memory for what a port learns");
+    if (rc == 0)
+        rc = conn->ops->watch(conn, hub->wait, &link->source);
     if (rc != 0) {
+        sill__free(link->learn);
+        link->learn = NULL;
         sill__stream_shut(&link->stream);
         link->state = SILL__LINK_ENDED;
         link->end = rc;
@@ -118,6 +124,7 @@ void sill__link_free(struct sill__link *link)
     for (unsigned i = 0; i < SILL__SEGMENTS_LIMIT; i++)
         if (link->peer_segments[i] != NULL)
             sill__peer_segment_unref(link->peer_segments[i]);
+    sill__free(link->learn);
     sill__arena_destroy(link->arena);
     sill_region_close(link->peer_region);
     sill_region_close(link->own_region);

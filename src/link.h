@@ -34,6 +34,7 @@
 
 #include "arena.h"
 #include "hub.h"
+#include "learn.h"
 #include "ring.h"
 #include "step.h"
 #include "stream.h"
@@ -151,6 +152,7 @@ struct sill__link {
     sill_port *port;   /* what it is a part of */
 
     sill_policy policy;
+    struct sill__learn *learn; /* corrects it; NULL: it stays as it is */
     int64_t small_max; /* largest message that goes inline if nothing else is asked for; -1: none */
     unsigned can; /* enum sill_policy_can */
     bool require_mapped;

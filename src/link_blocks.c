@@ -78,7 +78,10 @@ int sill__link_fill_block(struct sill__link *link, struct sill__outgoing *out,
     if (rc != 0)
         return rc;
     sill__unlock(&link->hub->lock);
-    sill__copy(block->data, data, (size_t)size);
+    if (size >= link->policy.nontemporal_min)
+        sill__copy_nontemporal(block->data, data, (size_t)size);
+    else
+        sill__copy(block->data, data, (size_t)size);
     sill__lock(&link->hub->lock);
     SILL__STEP(mapped_copied);
     rc = sill__link_announce(link, out, block);

@@ -8,8 +8,8 @@
  *
  *   locked, a region                  living: its creator or another user has it open, and a forked
  *                                     child that inherited the lock inherited the mapping as well
- *   locked, a server that lives       living
- *   locked, a server provably dead    stale: a forked child merely inherited the lock
+ *   locked, else, its process lives   living
+ *   locked, else, provably dead       stale: a forked child merely inherited the lock
  *                                     (POSIX; same boot and pid namespace, pid gone or reused)
  *   not locked                        the owner ended: stale, unless it says `kept`
  *   not locked, `kept`                a region that was meant to outlive its users; stale all the
@@ -38,7 +38,12 @@ enum sill__owner_kind {
     SILL__OWNER_SERVER = 1,
     SILL__OWNER_REGION_POSIX,
     SILL__OWNER_REGION_SYSV,
-    SILL__OWNER_REGION_WIN32
+    SILL__OWNER_REGION_WIN32,
+    SILL__OWNER_QUEUE_MQUEUE,
+    SILL__OWNER_QUEUE_SYSV,
+    SILL__OWNER_QUEUE_WIN32,
+    SILL__OWNER_PIPE,     /* a byte stream with a name: who made it */
+    SILL__OWNER_PIPE_PEER /* and who has opened it */
 };
 
 struct sill__owner_info {
@@ -64,8 +69,12 @@ int sill__name_check(const char *name);
  * directory, their file names must not begin with one of the kinds' words and a '.'. */
 void sill__owner_file_name(enum sill__owner_kind kind, const char *name, char out[100]);
 
-/* "server", "region-posix", "region-sysv", "region-win32": the beginning of file names. */
+/* "server", "region-posix", "queue-sysv" and so on: the beginning of file names. "?" for none. */
 const char *sill__owner_kind_word(enum sill__owner_kind kind);
+/* "server", "region", "queue": what people call it. */
+const char *sill__owner_kind_noun(enum sill__owner_kind kind);
+/* A region lives as long as it is mapped; everything else with the process that made it. */
+bool sill__owner_kind_is_region(enum sill__owner_kind kind);
 
 /* Record text, pure functions. Every record is SILL__OWNER_TEXT bytes long, so that it can be
  * rewritten in place, and ends with a checksum.

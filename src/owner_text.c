@@ -83,6 +83,11 @@ static const char *const kind_words[] = {
     [SILL__OWNER_REGION_POSIX] = "region-posix",
     [SILL__OWNER_REGION_SYSV] = "region-sysv",
     [SILL__OWNER_REGION_WIN32] = "region-win32",
+    [SILL__OWNER_QUEUE_MQUEUE] = "queue-mqueue",
+    [SILL__OWNER_QUEUE_SYSV] = "queue-sysv",
+    [SILL__OWNER_QUEUE_WIN32] = "queue-win32",
+    [SILL__OWNER_PIPE] = "pipe",
+    [SILL__OWNER_PIPE_PEER] = "pipe-peer",
 };
 #define KINDS ((int)(sizeof kind_words / sizeof kind_words[0]))
 
@@ -90,6 +95,20 @@ const char *sill__owner_kind_word(enum sill__owner_kind kind)
 {
     int index = (int)kind;
     return index >= SILL__OWNER_SERVER && index < KINDS ? kind_words[index] : "?";
+}
+
+bool sill__owner_kind_is_region(enum sill__owner_kind kind)
+{
+    return kind >= SILL__OWNER_REGION_POSIX && kind <= SILL__OWNER_REGION_WIN32;
+}
+
+const char *sill__owner_kind_noun(enum sill__owner_kind kind)
+{
+    if (kind == SILL__OWNER_SERVER)
+        return "server";
+    if (sill__owner_kind_is_region(kind))
+        return "region";
+    return kind <= SILL__OWNER_QUEUE_WIN32 ? "queue" : "pipe";
 }
 
 void sill__owner_file_name(enum sill__owner_kind kind, const char *name, char out[100])

@@ -99,14 +99,11 @@ int sill_policy_load(sill_policy *policy, const char *file, char *source, size_t
     return status;
 }
 
-int sill_policy_save(const sill_policy *policy, const char *file)
+/* `file` NULL: the user's own, whose folder is made. */
+static int replace_file(const char *file, const char *text, size_t size)
 {
-    char *text = NULL, *path = NULL;
-    if (file != NULL && file[0] == '\0')
-        return sill__fail(SILL_INVALID, "The name of the policy file is empty.");
-    int status = sill_policy_format(policy, &text);
-    if (status != SILL_OK)
-        return status;
+    char *path = NULL;
+    int status = SILL_OK;
     if (file == NULL) {
         status = sill__config_user(FILE_NAME, &path);
         if (status == SILL_OK && path == NULL)
@@ -118,8 +115,35 @@ int sill_policy_save(const sill_policy *policy, const char *file)
         file = path;
     }
     if (status == SILL_OK)
-        status = sill__file_replace(file, text, strlen(text));
+        status = sill__file_replace(file, text, size);
     sill__free(path);
+    return status;
+}
+
+static int check_name(const char *file)
+{
+    if (file != NULL && file[0] == '\0')
+        return sill__fail(SILL_INVALID, "The name of the policy file is empty.");
+    return SILL_OK;
+}
+
+int sill_policy_save(const sill_policy *policy, const char *file)
+{
+    char *text = NULL;
+    int status = check_name(file);
+    if (status == SILL_OK)
+        status = sill_policy_format(policy, &text);
+    if (status == SILL_OK)
+        status = replace_file(file, text, strlen(text));
     sill_policy_free_text(text);
     return status;
+}
+
+int sill_policy_save_text(const char *text, size_t size, const char *file)
+{
+    sill_policy unused = SILL_POLICY_INIT;
+    int status = check_name(file);
+    if (status == SILL_OK)
+        status = sill_policy_parse(&unused, text, size, file);
+    return status == SILL_OK ? replace_file(file, text, size) : status;
 }

@@ -14,89 +14,38 @@
 
 #include <jansson.h>
 
-#include "json_scan.h"
 #include "memory.h"
 #include "policy_table.h"
+#include "policy_text.h"
 #include "status.h"
 
-struct text {
-    const char *data;
-    size_t size;
-    const char *name; /* of the file, as it stands in sentences */
-};
-
-/* Printable, and cut to `room` bytes without splitting a character; a path keeps its end. */
-static void quote(char *out, size_t room, const char *text, size_t size, bool keep_end)
-{
-    size_t skip = 0;
-    bool cut = size >= room;
-    if (cut && keep_end)
-        skip = size - (room - 4);
-    if (cut)
-        size = room - 4;
-    while (cut && keep_end && size > 0 && ((unsigned char)text[skip] & 0xC0) == 0x80) {
-        skip++;
-        size--;
-    }
-    while (cut && !keep_end && size > 0 && ((unsigned char)text[size] & 0xC0) == 0x80)
-        size--;
-    char *to = out;
-    if (cut && keep_end)
-        to += snprintf(to, 4, "...");
-    for (size_t i = 0; i < size; i++) {
-        char c = text[skip + i];
-        *to++ = (unsigned char)c < ' ' || c == 0x7f ? '?' : c;
-    }
-    snprintf(to, 4, "%s", cut && !keep_end ? "..." : "");
-}
-
-/* The one form of every complaint: FILE:LINE:COLUMN: sentence. */
-static int complain(const struct text *text, size_t offset, const char *sentence)
-{
-    char name[104];
-    unsigned line, column;
-    quote(name, sizeof name, text->name, strlen(text->name), true);
-    sill__json_place(text->data, offset, &line, &column);
-    return sill__fail(SILL_INVALID, "%s:%u:%u: %s", name, line, column, sentence);
-}
-
-static int out_of_memory(void)
-{
-    return sill__fail(SILL_NO_MEMORY, "There is not enough memory to read the policy.");
-}
-
-/* What a member's key is, as it stands in the text, without quotes. */
-static void quote_key(const struct text *text, const struct sill__json_member *member, char out[48])
-{
-    quote(out, 48, text->data + member->key + 1, member->key_end - member->key - 2, false);
-}
-
 /* What is no JSON text at all, before jansson looks. */
-static int check_bytes(const struct text *text)
+static int check_bytes(const struct sill__policy_text *text)
 {
     if (text->size >= 3 && memcmp(text->data, "\xEF\xBB\xBF", 3) == 0)
-        return complain(text, 0,
-                        "The file begins with a byte order mark; save it as UTF-8 without one.");
+        return sill__policy_complain(
+            text, 0, "The file begins with a byte order mark; save it as UTF-8 without one.");
     if (text->size >= 2 &&
         (memcmp(text->data, "\xFF\xFE", 2) == 0 || memcmp(text->data, "\xFE\xFF", 2) == 0))
-        return complain(text, 0, "The file is UTF-16; save it as UTF-8.");
+        return sill__policy_complain(text, 0, "The file is UTF-16; save it as UTF-8.");
     const char *zero = text->size > 0 ? memchr(text->data, '\0', text->size) : NULL;
     if (zero != NULL)
-        return complain(text, (size_t)(zero - text->data),
-                        "The file has a zero byte, so it is no JSON text.");
+        return sill__policy_complain(text, (size_t)(zero - text->data),
+                                     "The file has a zero byte, so it is no JSON text.");
     struct sill__json_scan scan;
-    if (!sill__json_scan_begin(&scan, text->data, text->size) && scan.at == text->size)
-        return complain(text, 0, "The file is empty; the smallest policy is {}.");
+    if (!sill__json_scan_begin(&scan, text->data, text->size, 0) && scan.at == text->size)
+        return sill__policy_complain(text, 0, "The file is empty; the smallest policy is {}.");
     return SILL_OK;
 }
 
 /* The member that ends its key at `end`, or in whose value `end` lies. */
-static bool member_at(const struct text *text, size_t end, bool key, struct sill__json_member *out)
+static bool member_at(const struct sill__policy_text *text, size_t end, bool key,
+                      struct sill__json_member *out)
 {
     struct sill__json_scan scan;
     struct sill__json_member member;
     bool found = false;
-    if (!sill__json_scan_begin(&scan, text->data, text->size))
+    if (!sill__json_scan_begin(&scan, text->data, text->size, 0) || scan.list)
         return false;
     while (sill__json_scan_next(&scan, &member) && (key ? member.key_end : member.value) <= end) {
         found = !key || member.key_end == end;
@@ -105,11 +54,12 @@ static bool member_at(const struct text *text, size_t end, bool key, struct sill
     return found;
 }
 
-static int complain_number(const struct text *text, const struct sill__json_member *member);
+static int complain_number(const struct sill__policy_text *text,
+                           const struct sill__json_member *member);
 
 /* jansson does not always say that memory ran out: it may give no reason, or refuse a string that
  * it has read to its closing quote where a string may stand, for which there is no other cause. */
-static bool ran_out(const struct text *text, const json_error_t *error, size_t place)
+static bool ran_out(const struct sill__policy_text *text, const json_error_t *error, size_t place)
 {
     if (json_error_code(error) == json_error_out_of_memory || error->text[0] == '\0')
         return true;
@@ -119,27 +69,29 @@ static bool ran_out(const struct text *text, const json_error_t *error, size_t p
 }
 
 /* jansson's error: its own words, our place. */
-static int broken(const struct text *text, const json_error_t *error)
+static int broken(const struct sill__policy_text *text, const json_error_t *error)
 {
     struct sill__json_member member;
     char sentence[240], key[48];
     size_t end = error->position > 0 ? (size_t)error->position : 0; /* read so far */
     size_t place = end > 0 ? end - 1 : 0;
     if (ran_out(text, error, place))
-        return out_of_memory();
+        return sill__policy_no_memory();
     switch (json_error_code(error)) {
     case json_error_duplicate_key:
         if (!member_at(text, end, true, &member))
             break;
-        quote_key(text, &member, key);
+        sill__policy_quote_key(text, &member, key);
         snprintf(sentence, sizeof sentence, "\"%s\" stands here again; a key may stand once.", key);
-        return complain(text, member.key, sentence);
+        return sill__policy_complain(text, member.key, sentence);
     case json_error_numeric_overflow:
         if (!member_at(text, end, false, &member))
             break;
+        if (strchr("{[", text->data[member.value]) != NULL)
+            return sill__policy_complain(text, place, "A number is far too large.");
         return complain_number(text, &member);
     case json_error_null_character:
-        return complain(text, place, "A string has a zero character (\\u0000) in it.");
+        return sill__policy_complain(text, place, "A string has a zero character (\\u0000) in it.");
     case json_error_invalid_utf8:
         place = end; /* the byte itself is not counted as read */
         break;
@@ -147,16 +99,9 @@ static int broken(const struct text *text, const json_error_t *error)
         break;
     }
     char words[sizeof error->text];
-    quote(words, sizeof words, error->text, strlen(error->text), false);
+    sill__policy_quote(words, sizeof words, error->text, strlen(error->text), false);
     snprintf(sentence, sizeof sentence, "The file cannot be read as JSON: %s.", words);
-    return complain(text, place, sentence);
-}
-
-/* The decoded key of a member, as a JSON string; NULL when out of memory. */
-static json_t *key_of(const struct text *text, const struct sill__json_member *member)
-{
-    return json_loadb(text->data + member->key, member->key_end - member->key, JSON_DECODE_ANY,
-                      NULL);
+    return sill__policy_complain(text, place, sentence);
 }
 
 /* The index of a key's name; SILL__POLICY_KEYS for none. */
@@ -170,10 +115,11 @@ static enum sill__policy_index find_key(const char *name)
 }
 
 /* A number that not even jansson can hold. */
-static int complain_number(const struct text *text, const struct sill__json_member *member)
+static int complain_number(const struct sill__policy_text *text,
+                           const struct sill__json_member *member)
 {
     char name[48], allowed[120], sentence[240];
-    quote_key(text, member, name);
+    sill__policy_quote_key(text, member, name);
     enum sill__policy_index key = find_key(name);
     if (key < SILL__POLICY_KEYS) {
         sill__policy_allowed(key, allowed);
@@ -182,37 +128,34 @@ static int complain_number(const struct text *text, const struct sill__json_memb
     } else {
         snprintf(sentence, sizeof sentence, "\"%s\" is far too large a number.", name);
     }
-    return complain(text, member->key, sentence);
+    return sill__policy_complain(text, member->key, sentence);
 }
 
-static int complain_unknown(const struct text *text, const struct sill__json_member *member)
+static int complain_unknown(const struct sill__policy_text *text,
+                            const struct sill__json_member *member)
 {
-    char name[48], keys[160], sentence[260];
+    char name[48], keys[160], sentence[280];
     int used = 0;
     for (int i = 0; i < SILL__POLICY_KEYS; i++)
         used += snprintf(keys + used, sizeof keys - (size_t)used, "%s%s", i > 0 ? ", " : "",
                          sill__policy_key_name((enum sill__policy_index)i));
-    quote_key(text, member, name);
-    snprintf(sentence, sizeof sentence, "\"%s\" is no key of a policy; allowed are %s and $schema.",
-             name, keys);
-    return complain(text, member->key, sentence);
+    sill__policy_quote_key(text, member, name);
+    snprintf(sentence, sizeof sentence,
+             "\"%s\" is no key of a policy; allowed are %s, tuned and $schema.", name, keys);
+    return sill__policy_complain(text, member->key, sentence);
 }
 
-static int complain_type(const struct text *text, const struct sill__json_member *member,
-                         const char *name, json_t *value, const char *allowed)
+static int complain_type(const struct sill__policy_text *text,
+                         const struct sill__json_member *member, const char *name, json_t *value,
+                         const char *allowed)
 {
-    static const char *const types[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",  [JSON_STRING] = "a string",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a fraction", [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
-    };
     char sentence[240];
     snprintf(sentence, sizeof sentence, "\"%s\" is %s, but must be %s.", name,
-             types[json_typeof(value)], allowed);
-    return complain(text, member->key, sentence);
+             sill__policy_type(value), allowed);
+    return sill__policy_complain(text, member->key, sentence);
 }
 
-static int take_word(const struct text *text, const struct sill__json_member *member,
+static int take_word(const struct sill__policy_text *text, const struct sill__json_member *member,
                      enum sill__policy_index key, json_t *value, sill_policy *policy)
 {
     char allowed[120], sentence[240], word[48];
@@ -225,13 +168,14 @@ static int take_word(const struct text *text, const struct sill__json_member *me
         sill__policy_word_set(policy, key, number);
         return SILL_OK;
     }
-    quote(word, sizeof word, json_string_value(value), json_string_length(value), false);
+    sill__policy_quote(word, sizeof word, json_string_value(value), json_string_length(value),
+                       false);
     snprintf(sentence, sizeof sentence, "\"%s\" is \"%s\", but must be %s.", name, word, allowed);
-    return complain(text, member->key, sentence);
+    return sill__policy_complain(text, member->key, sentence);
 }
 
 /* Takes one value into the policy. */
-static int take(const struct text *text, const struct sill__json_member *member,
+static int take(const struct sill__policy_text *text, const struct sill__json_member *member,
                 enum sill__policy_index key, json_t *value, sill_policy *policy)
 {
     char allowed[120], sentence[240];
@@ -245,30 +189,32 @@ static int take(const struct text *text, const struct sill__json_member *member,
     if (number < 0) { /* the policy's fields cannot hold it */
         snprintf(sentence, sizeof sentence, "\"%s\" is %" PRId64 ", but must be %s.", name,
                  (int64_t)number, allowed);
-        return complain(text, member->key, sentence);
+        return sill__policy_complain(text, member->key, sentence);
     }
     struct sill__policy_fault fault;
     sill__policy_set(policy, key, (uint64_t)number);
     if (!sill__policy_check_key(policy, key, &fault))
-        return complain(text, member->key, fault.text);
+        return sill__policy_complain(text, member->key, fault.text);
     return SILL_OK;
 }
 
-static int read_member(const struct text *text, const struct sill__json_member *member,
+static int read_member(const struct sill__policy_text *text, const struct sill__json_member *member,
                        json_t *root, sill_policy *policy, size_t places[SILL__POLICY_KEYS])
 {
-    json_t *name = key_of(text, member);
+    json_t *name = sill__policy_key_of(text, member);
     if (name == NULL)
-        return out_of_memory();
+        return sill__policy_no_memory();
     json_t *value = json_object_get(root, json_string_value(name));
     enum sill__policy_index key = find_key(json_string_value(name));
     int status = SILL_OK;
     if (value == NULL)
-        status = out_of_memory(); /* the text's own key is always there */
+        status = sill__policy_no_memory(); /* the text's own key is always there */
     else if (key < SILL__POLICY_KEYS) {
         places[key] = member->key;
         status = take(text, member, key, value, policy);
-    } else if (strcmp(json_string_value(name), "$schema") != 0)
+    } else if (strcmp(json_string_value(name), "tuned") == 0)
+        status = sill__policy_check_tuned(text, member->value, value);
+    else if (strcmp(json_string_value(name), "$schema") != 0)
         status = complain_unknown(text, member);
     else if (!json_is_string(value))
         status = complain_type(text, member, "$schema", value, "a string");
@@ -276,13 +222,14 @@ static int read_member(const struct text *text, const struct sill__json_member *
     return status;
 }
 
-static int read_members(const struct text *text, json_t *root, sill_policy *policy)
+static int read_members(const struct sill__policy_text *text, json_t *root, sill_policy *policy)
 {
     size_t places[SILL__POLICY_KEYS] = {0}; /* 0: not in the text, where the brace stands before */
     struct sill__json_scan scan;
     struct sill__json_member member;
-    if (!sill__json_scan_begin(&scan, text->data, text->size))
-        return complain(text, scan.at, "A policy is an object: {\"key\": value, ...}.");
+    if (!sill__json_scan_begin(&scan, text->data, text->size, 0) || scan.list)
+        return sill__policy_complain(text, scan.at,
+                                     "A policy is an object: {\"key\": value, ...}.");
     while (sill__json_scan_next(&scan, &member)) {
         int status = read_member(text, &member, root, policy, places);
         if (status != SILL_OK)
@@ -298,13 +245,14 @@ static int read_members(const struct text *text, json_t *root, sill_policy *poli
     size_t place = places[fault.key];
     if (places[fault.other] > place)
         place = places[fault.other];
-    return complain(text, place, fault.text);
+    return sill__policy_complain(text, place, fault.text);
 }
 
 int sill_policy_parse(sill_policy *policy, const char *text, size_t size, const char *name)
 {
     sill_policy result = SILL_POLICY_INIT;
-    struct text source = {text != NULL ? text : "", size, name != NULL ? name : "policy"};
+    struct sill__policy_text source = {text != NULL ? text : "", size,
+                                       name != NULL ? name : "policy"};
     if (policy == NULL || policy->struct_size != sizeof *policy)
         return sill__fail(SILL_INVALID, "The policy is not set to SILL_POLICY_INIT.");
     if (text == NULL && size > 0)

@@ -23,12 +23,13 @@
 #define SILL__POLICY_POWER 0
 #define SILL__POLICY_TABLE(X)                                                                      \
     X(inline_max, 0, 64 * SILL__MIB, 1, 4 * SILL__KIB)                                             \
-    X(mapped_min, 1, 1024 * SILL__GIB, 1, 64 * SILL__KIB)                                          \
+    X(mapped_min, 1, 1024 * SILL__GIB, 1, 4 * SILL__KIB + 1)                                       \
     X(segment_size, 4 * SILL__KIB, SILL__GIB, SILL__POLICY_POWER, SILL__MIB)                       \
     X(segments_max, 1, 64, 1, 16)                                                                  \
     X(mapped_max, 4 * SILL__KIB, 1024 * SILL__GIB, 64, 256 * SILL__MIB)                            \
     X(ring_size, 4 * SILL__KIB, 256 * SILL__MIB, SILL__POLICY_POWER, 16 * SILL__KIB)               \
-    X(spin_ns, 0, 1000000000, 1, 20000)
+    X(spin_ns, 0, 1000000000, 1, 20000)                                                            \
+    X(nontemporal_min, 0, 1024 * SILL__GIB, 1, 16 * SILL__KIB)
 
 enum sill__policy_index {
 #define SILL__POLICY_INDEX(field, low, high, unit, standard) sill__policy_##field,

@@ -495,6 +495,28 @@ static int call_and_wait(struct sill__link *link, struct sill__outgoing *out,
     return call_result(link, call, rc);
 }
 
+/* The same for a port that learns: where it is this call's turn, it is timed. Calls with something
+ * of their own say nothing of others. */
+static int call_and_learn(struct sill__link *link, struct sill__outgoing *out,
+                          struct call_wait *wait, sill_message *old)
+{
+    sill_send_options options = SILL_SEND_OPTIONS_INIT;
+    if (out->options != NULL)
+        options = *out->options;
+    if (options.path != SILL_PATH_AUTO || options.flags != 0 || options.handle_count > 0 ||
+        link->policy.path != SILL_PATH_AUTO || !sill__learn_due(link->learn))
+        return call_and_wait(link, out, wait, old);
+    const int path = sill__learn_path(link->learn, &link->policy, out->size, link->can);
+    const int64_t begin = sill__now_ns();
+    options.path = path;
+    out->options = &options;
+    int rc = call_and_wait(link, out, wait, old);
+    if (rc == 0 && sill__learn_note(link->learn, &link->policy, out->size, path,
+                                    sill__now_ns() - begin) && link->small_max >= 0)
+        link->small_max = (int64_t)link->policy.inline_max;
+    return rc;
+}
+
 static bool lies_in(const void *data, const sill_message *message)
 {
     uintptr_t at = (uintptr_t)data, start = (uintptr_t)message->data;
@@ -524,7 +546,8 @@ int sill_call_with(sill_port *port, const void *data, size_t size,
                                  .seen = port->link.cancels.told};
     struct call_wait wait = {.link = &port->link};
     *reply = empty;
-    rc = call_and_wait(&port->link, &out, &wait, &old);
+    rc = port->link.learn == NULL ? call_and_wait(&port->link, &out, &wait, &old)
+                                  : call_and_learn(&port->link, &out, &wait, &old);
     if (wait.call.reply != NULL)
         sill__received_hand(wait.call.reply, reply);
     else if (wait.call.in_place.lane != NULL)

@@ -43,6 +43,19 @@
     X(reply_begin)       /* the reply is about to be sent */                                       \
     X(close_begin)       /* CLOSE is not sent yet */                                               \
     X(close_sent)        /* CLOSE is sent, the channel is open */                                  \
+    X(queue_claimed)     /* a queue's name is ours, there is no object */                          \
+    X(queue_object)      /* a part of its object exists */                                         \
+    X(queue_made)        /* it exists */                                                           \
+    X(queue_put)         /* a message lies in it, nobody was told */                               \
+    X(queue_taken)       /* likewise, one was taken */                                             \
+    X(queue_round)       /* a piece of a large message is sent */                                  \
+    X(queue_fetched)     /* a piece of one has come */                                             \
+    X(queue_removed)     /* the object is gone, its owner record is not */                         \
+    X(pipe_claimed)      /* a pipe's name is ours, there is no object */                           \
+    X(pipe_made)         /* the object exists */                                                   \
+    X(pipe_opened)       /* the other end is claimed and open */                                   \
+    X(pipe_half)         /* a part of what is written is in the pipe */                            \
+    X(pipe_close)        /* its record is gone, its handle is not */                               \
     X(region_object)     /* a region's object exists, empty */                                     \
     X(region_sized)      /* it has its size, no header */                                          \
     X(region_published)  /* its header is valid */                                                 \

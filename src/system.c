@@ -10,6 +10,7 @@
 
 #include "backends.h"
 #include "owner.h"
+#include "pipe_ends.h"
 #include "status.h"
 
 #define DIRECTORY_SIZE 1024
@@ -41,16 +42,21 @@ static bool describe(sill_object *object, const struct sill__owner_info *info,
 {
     memset(object, 0, sizeof *object);
     object->struct_size = sizeof *object;
-    if (info->kind == SILL__OWNER_SERVER) {
-        object->type = "server";
+    const struct sill__region_ops *region = region_of(info->kind);
+    const struct sill__queue_ops *queue = sill__queue_ops_of_owner(info->kind);
+    object->type = sill__owner_kind_noun(info->kind);
+    if (info->kind == SILL__OWNER_SERVER)
         object->kind = sill__channel_of_record(info)->name;
-    } else {
-        const struct sill__region_ops *ops = region_of(info->kind);
-        if (ops == NULL)
-            return false;
-        object->type = "region";
-        object->kind = sill_region_kind_name(ops->kind);
-    }
+    else if (region != NULL)
+        object->kind = sill_region_kind_name(region->kind);
+    else if (queue != NULL)
+        object->kind = sill_channel_kind_name(queue->kind);
+    else if (info->kind == SILL__OWNER_PIPE)
+        object->kind = sill_channel_kind_name(SILL_CHANNEL_FIFO);
+    else if (info->kind == SILL__OWNER_PIPE_PEER)
+        object->kind = "fifo-peer";
+    else
+        return false;
     object->name = info->name;
     object->state = public_state(state);
     object->pid = info->process.pid;
@@ -84,7 +90,7 @@ int sill_list(const char *directory, sill_object_each *each, void *arg)
 /* ---- cleaning ---- */
 
 struct cleaning {
-    const char *directory; /* resolved */
+    char *directory; /* resolved */
     bool dry_run;
     sill_object_each *each; /* may be NULL */
     void *arg;
@@ -93,7 +99,11 @@ struct cleaning {
 
 static int remove_object(void *arg, const struct sill__owner_info *info)
 {
-    const struct cleaning *cleaning = arg;
+    struct cleaning *cleaning = arg;
+    if (info->kind == SILL__OWNER_PIPE || info->kind == SILL__OWNER_PIPE_PEER)
+        return sill__pipe_remove_object(cleaning->directory, info);
+    if (sill__queue_ops_of_owner(info->kind) != NULL)
+        return sill__queue_remove_object(cleaning->directory, info);
     if (info->kind != SILL__OWNER_SERVER)
         return sill__region_remove_object(NULL, info);
     struct sill__place place = {.name = info->name,

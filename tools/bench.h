@@ -8,15 +8,16 @@
 #include <sill.h>
 
 #include "bench_frame.h"
-#include "os.h"
 
 /* How messages are sent, by both sides alike. */
 struct bench_way {
     const char *policy;
+    const char *policy_text; /* instead of a file: the policy itself */
     const char *directory;
     const char *wait;   /* "spin", "block" or "policy" */
     const char *region; /* NULL: the library's choice */
     int path;
+    int family; /* enum sill_family */
     int loan;
     int read;
 };
@@ -59,56 +60,24 @@ struct bench_options {
     uint64_t clients;
     const char *sizes;
     const char *mode;
-    const char *family;
     const char *seconds;
     int json;
+    int compare;
     const char *peer; /* only for the second process */
     uint64_t core;
     uint64_t size_max;
 };
 
-struct bench_client {
-    const struct bench_options *options;
-    enum bench_mode mode;
-    struct bench_sizes sizes;
-    struct bench bench;
-    sill_port **idle;
-    unsigned idle_count;
-    sill_port *port;
-    sill_message message;
-    void *data;
-    size_t size;
-    struct bench_told told;
-    char name[64];
-};
-
+struct bench_client;
 /* These give -1 to go on, or an exit status after a message. */
 
-int bench_fail(int status);
-/* Connects the client that is measured. */
-int bench_connect(struct bench_client *client);
-/* Connects the others, which stay idle. */
-int bench_connect_idle(struct bench_client *client);
-/* For os_interrupt_begin: ends what the client waits for. */
-void bench_cancel(void *arg);
-/* Takes Ctrl-C back and closes all ports. */
-void bench_close(struct bench_client *client);
-/* Measures and prints: each size, or what idle clients cost. */
+/* Measures and prints: each size; what idle clients cost; each path beside the policy's choice. */
 int bench_measure(struct bench_client *client);
 int bench_measure_idle(struct bench_client *client);
+int bench_compare(const struct bench_options *options, const struct bench_sizes *sizes,
+                  double seconds);
 
 /* ---- the second process ---- */
-
-struct bench_server {
-    os_process *process;
-    int in, out, err;
-};
-
-/* Starts it with the same options, and waits until it listens. -1, or an exit status. */
-int bench_start_server(struct bench_client *client, struct bench_server *server, int argc,
-                       char **argv, const unsigned cores[2], unsigned core_count);
-/* Waits for its end and frees it. Its exit status. */
-int bench_end_server(struct bench_server *server);
 
 /* What it runs: a server of that name, which ends when its clients have gone. */
 int bench_serve(const char *name, const struct bench_way *way, uint64_t size_max);

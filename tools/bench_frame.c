@@ -245,6 +245,16 @@ static struct text size_text(uint64_t size)
     return text;
 }
 
+void bench_size_text(uint64_t size, char text[24])
+{
+    memcpy(text, size_text(size).text, 24);
+}
+
+void bench_time_text(double ns, char text[24])
+{
+    memcpy(text, time_text(ns).text, 24);
+}
+
 static struct text rate_text(double per_second)
 {
     static const char *const units[] = {"/s", "k/s", "M/s", "G/s", NULL};

@@ -186,6 +186,10 @@ struct bench_row {
 void bench_result_latency(struct bench *bench, double ways, struct bench_row *row);
 void bench_result_throughput(struct bench *bench, struct bench_row *row);
 
+/* "64 KiB", "8.10 us". */
+void bench_size_text(uint64_t size, char text[24]);
+void bench_time_text(double ns, char text[24]);
+
 /* On standard output: a line of a table, or a line of JSON. The heading is for people alone. */
 void bench_print_heading(int json, int throughput);
 void bench_print(const struct bench_row *row, int json);

@@ -1,6 +1,6 @@
 /* bench_idle.c - what clients cost that are connected and do nothing: memory for each, and the
  * server's processor time for all. */
-#include "bench.h"
+#include "bench_client.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ struct cost {
 static int look(struct bench_client *client, struct cost *cost)
 {
     sill_message reply = SILL_MESSAGE_INIT;
-    int status = sill_call(client->port, "?", 1, &reply, ANSWER_MS);
+    int status = sill_call(client->pair.port, "?", 1, &reply, ANSWER_MS);
     unsigned both[2];
 
     if (status != SILL_OK)

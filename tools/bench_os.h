@@ -10,8 +10,6 @@
 extern "C" {
 #endif
 
-/* The family whose parts this system has: "posix" or "win32". */
-const char *bench_os_family(void);
 /* This program's own file. 0, or -1 if it cannot be told. */
 int bench_os_self(char *path, size_t size);
 
@@ -22,6 +20,9 @@ unsigned bench_os_cores(unsigned cores[2]);
 int bench_os_pin(unsigned core);
 /* Lets this process have as many open files as it is allowed to. */
 void bench_os_many_files(void);
+
+/* Bytes of a page of memory. */
+uint64_t bench_os_page_size(void);
 
 /* Time that this process has spent on its processors, nanoseconds. */
 uint64_t bench_os_cpu_ns(void);

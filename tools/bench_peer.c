@@ -27,7 +27,9 @@ struct peer {
 
 int bench_fill(sill_port_options *options, sill_policy *policy, const struct bench_way *way)
 {
-    int status = sill_policy_load(policy, way->policy, NULL, 0);
+    int status = way->policy_text
+                     ? sill_policy_parse(policy, way->policy_text, strlen(way->policy_text), NULL)
+                     : sill_policy_load(policy, way->policy, NULL, 0);
 
     if (status != SILL_OK)
         return cli_fail_sill(status);
@@ -37,6 +39,7 @@ int bench_fill(sill_port_options *options, sill_policy *policy, const struct ben
         policy->spin_ns = 0;
     options->policy = policy;
     options->path = way->path;
+    options->family = way->family;
     options->directory = way->directory;
     /* Here goes way->region, once ports have an option for it. Until then bench.c asks afterwards
      * which kind it is. */

@@ -19,14 +19,16 @@ enum cli_exit { CLI_FINE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 3
 
 /* What an option's value is, and the type of the variable it goes to. */
 enum cli_type {
-    CLI_FLAG,   /* int: set to 1 */
-    CLI_TEXT,   /* const char * */
-    CLI_COUNT,  /* uint64_t: decimal digits */
-    CLI_SIZE,   /* uint64_t: decimal digits and perhaps K, M, G or T, powers of 1024 */
-    CLI_MS,     /* int: milliseconds */
-    CLI_PATH,   /* int: enum sill_path */
-    CLI_ACCESS, /* int: enum sill_access */
-    CLI_HELP    /* prints the help and ends */
+    CLI_FLAG,    /* int: set to 1 */
+    CLI_TEXT,    /* const char * */
+    CLI_COUNT,   /* uint64_t: decimal digits */
+    CLI_SIZE,    /* uint64_t: decimal digits and perhaps K, M, G or T, powers of 1024 */
+    CLI_MS,      /* int: milliseconds */
+    CLI_PATH,    /* int: enum sill_path */
+    CLI_ACCESS,  /* int: enum sill_access */
+    CLI_FAMILY,  /* int: enum sill_family */
+    CLI_CHANNEL, /* int: enum sill_channel_kind */
+    CLI_HELP     /* prints the help and ends */
 };
 
 struct cli_option {
@@ -65,7 +67,7 @@ struct cli_arguments {
 };
 
 extern const struct cli_command cli_serve, cli_call, cli_send, cli_recv, cli_policy, cli_ls,
-    cli_clean, cli_doctor, cli_bench;
+    cli_clean, cli_doctor, cli_bench, cli_tune;
 
 /* Names the command in messages: "call" gives "sill call: ...". */
 void cli_begin(const struct cli_command *command);

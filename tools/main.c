@@ -9,7 +9,7 @@
 
 static const struct cli_command *const commands[] = {
     &cli_serve, &cli_call,  &cli_send,   &cli_recv,  &cli_policy,
-    &cli_ls,    &cli_clean, &cli_doctor, &cli_bench,
+    &cli_ls,    &cli_clean, &cli_doctor, &cli_bench, &cli_tune,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -62,6 +62,54 @@ typedef struct sill_channel_options {
 } sill_channel_options;
 #define SILL_CHANNEL_OPTIONS_INIT {sizeof(sill_channel_options), 0, 0, 0, 0, 0, 0, 0}
 
+/* What carries bytes or messages between processes. X(constant, value, text): text is the name in
+ * output and on command lines. SOCKET and NAMED_PIPE are the channels of this header, PIPE and FIFO
+ * those of sill/pipe.h, MQUEUE, SYSV and QUEUE those of sill/queue.h. */
+#define SILL_CHANNEL_KIND_TABLE(X)                                                                 \
+    X(AUTO, 0, "auto")                                                                             \
+    X(SOCKET, 1, "socket")         /* a Unix stream socket with frames */                          \
+    X(NAMED_PIPE, 2, "named-pipe") /* Windows: a named pipe with frames */                         \
+    X(PIPE, 3, "pipe")             /* an anonymous pipe: bytes, one way */                         \
+    X(FIFO, 4, "fifo")             /* a FIFO, on Windows a byte-mode named pipe: bytes, one way */ \
+    X(MQUEUE, 5, "mqueue")         /* a POSIX message queue */                                     \
+    X(SYSV, 6, "sysv")             /* a System V message queue */                                  \
+    X(QUEUE, 7, "queue")           /* Windows: a queue in shared memory */
+
+enum sill_channel_kind {
+#define SILL_CHANNEL_KIND_ENUM(name, value, text) SILL_CHANNEL_##name = (value),
+    SILL_CHANNEL_KIND_TABLE(SILL_CHANNEL_KIND_ENUM)
+#undef SILL_CHANNEL_KIND_ENUM
+};
+
+/* Priorities are 0 to this, on every system; the highest is received first. */
+#define SILL_PRIORITY_MAX 31
+
+/* What a kind can do on this system. */
+typedef struct sill_channel_traits {
+    size_t struct_size;    /* set by the caller */
+    int available;         /* 1: this system has it; all else is 0 where it does not */
+    int boundaries;        /* 1: what is sent is received as one message; 0: a stream of bytes */
+    int duplex;            /* 1: both ends send */
+    int priorities;        /* how many there are: 1, or SILL_PRIORITY_MAX + 1 */
+    int handles;           /* 1: handles can be passed */
+    int identity;          /* 1: the system says who the peer is */
+    int death;             /* 1: a peer that died is told from one that closed */
+    int pollable;          /* 1: there is a handle for event loops */
+    int named;             /* 1: others find it by a name */
+    uint64_t message_max;  /* largest message, in bytes, that the kind takes by default, or that the
+                              options may ask for where the kind sets no bound; 0: boundless stream */
+    uint64_t depth;        /* messages that wait at most by default; 0: counted in bytes */
+    uint64_t bytes;        /* bytes that wait at most by default; 0: not fixed */
+    uint64_t user_bytes;   /* for all of one user together; 0: not limited */
+} sill_channel_traits;
+
+/* 0; INVALID: there is no such kind. AUTO: this system's channel. */
+SILL_API int sill_channel_get_traits(int kind, sill_channel_traits *traits);
+
+/* "fifo" for SILL_CHANNEL_FIFO and so on; "?" for none. And back: -1 if unknown. */
+SILL_API const char *sill_channel_kind_name(int kind);
+SILL_API int sill_channel_kind_parse(const char *text);
+
 /* Makes a listener for `name`. Does not block, but for the short time in which another process may
  * hold the lock of the directory.
  * 0; INVALID (name, options); EXISTS (a living process listens there); DENIED (directory or name

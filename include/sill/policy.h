@@ -8,6 +8,7 @@
  *      on Windows %APPDATA%\sill\policy.json;
  *   4. the system's: /etc/sill/policy.json; on Windows %PROGRAMDATA%\sill\policy.json;
  *   5. none: the defaults.
+ * The key "tuned" of a file holds what `sill tune` measured; it is checked, and changes nothing.
  * A file of 1 or 2 that does not exist is an error; one of 3 or 4 is passed over. The first file
  * found is the whole policy: files are not merged. A variable that is empty counts as not set; in a
  * process that runs with more rights than its user has (set-user-ID), the environment is ignored.
@@ -77,10 +78,13 @@ typedef struct sill_policy {
                               of 64; a message larger than this goes in rounds */
     uint64_t ring_size;    /* bytes of one side's ring, a power of two */
     uint64_t spin_ns;      /* how long a receiver looks before it sleeps, nanoseconds */
+    uint64_t nontemporal_min; /* smallest block of a segment that is written past the caches (with
+                                 non-temporal stores), bytes; where the processor has none that
+                                 help, it changes nothing */
     int path;              /* enum sill_path: AUTO, or the one path to use wherever possible */
     int family;            /* enum sill_family: of ports that ask for none; AUTO: not chosen here */
 } sill_policy;
-#define SILL_POLICY_INIT {sizeof(sill_policy), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define SILL_POLICY_INIT {sizeof(sill_policy), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* What a connection can do: the second argument of the pick. */
 enum sill_policy_can {
@@ -121,12 +125,17 @@ SILL_API int sill_policy_load(sill_policy *policy, const char *file, char *sourc
 SILL_API int sill_policy_parse(sill_policy *policy, const char *text, size_t size,
                                const char *name);
 
-/* Writes a policy file, with every key, through a temporary file that replaces the old one at
+/* Writes a policy file, with every key and no "tuned", through a temporary file that replaces the old one at
  * once, so that a reader sees the old or the new and a full disk loses nothing. NULL for the
  * user's own file (3 above), whose folder is made. A symbolic link is followed. 0; INVALID (the
  * policy; or what has that name is no regular file); NOT_FOUND (no such folder, or NULL and the
  * environment names no home); DENIED; NO_SPACE; NO_MEMORY; OS. */
 SILL_API int sill_policy_save(const sill_policy *policy, const char *file);
+
+/* The same with the text of a policy file as it is to be, such as one that `sill tune` wrote with
+ * its measurements: the text is checked as sill_policy_parse does, then it replaces the file. 0; as
+ * sill_policy_parse (INVALID names `file` and the place in the text), then as sill_policy_save. */
+SILL_API int sill_policy_save_text(const char *text, size_t size, const char *file);
 
 /* The policy as JSON text, with a final newline. *text is freed with sill_policy_free_text. 0,
  * INVALID, NO_MEMORY. */

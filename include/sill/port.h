@@ -117,6 +117,11 @@ typedef struct sill_port_options {
     const char *directory;      /* as in sill_channel_options */
     int region;                 /* enum sill_region_kind: what this side shares; AUTO: the best
                                    here. UNSUPPORTED if it cannot be passed to another process. */
+    int learn;                  /* 1: the port corrects its policy's inline_max and mapped_min from
+                                   what its own calls take, one in 64 of which is timed, and one in
+                                   1024 takes another path; within a factor of 16, inline_max never
+                                   upwards. sill_port_get_traits tells the policy as it has become,
+                                   sill_policy_save keeps it. 0: the policy stays as it is. */
     /* listen only */
     int access;                 /* enum sill_access */
     unsigned clients_max;       /* 0: 65536; further clients are refused with LIMIT */
@@ -139,8 +144,8 @@ typedef struct sill_port_options {
                                    UNSUPPORTED if this system has none such. */
 } sill_port_options;
 #define SILL_PORT_OPTIONS_INIT                                                                     \
-    {sizeof(sill_port_options), NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, 0,  \
-     NULL, 0, 0, 0, NULL, 0, 0, 0}
+    {sizeof(sill_port_options), NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL,  \
+     0, NULL, 0, 0, 0, NULL, 0, 0, 0}
 
 /* ---- server ---- */
 

@@ -19,12 +19,14 @@ enum sill_object_state {
 
 typedef struct sill_object {
     size_t struct_size;
-    const char *type;    /* "server" or "region" */
-    const char *kind; /* servers: the channel's, "unix" or "pipe"; regions: sill_region_kind_name */
+    const char *type; /* "server", "region", "queue" or "pipe" */
+    const char *kind; /* servers: the channel's, "unix" or "pipe"; regions: sill_region_kind_name;
+                         queues: sill_channel_kind_name; pipes: "fifo", or "fifo-peer" for the one
+                         who opened it */
     const char *name;
     int state;           /* enum sill_object_state */
     uint32_t pid;        /* who created it */
-    uint64_t size;       /* regions: bytes; servers: 0 */
+    uint64_t size;       /* regions, queues: bytes; others: 0 */
     int64_t created;     /* seconds since 1970-01-01 UTC */
 } sill_object;
 
@@ -45,8 +47,9 @@ SILL_API int sill_clean(const char *directory, int dry_run, sill_object_each *ea
 typedef struct sill_fact {
     size_t struct_size;
     const char *topic;   /* "system", "cores", "kind", "channel", "limit" */
-    const char *name;    /* "shm_free", "shmmax", "posix-anonymous" ... */
-    const char *value;   /* as text; numbers in plain decimal */
+    const char *name;    /* "shm_free", "shmmax", "posix-anonymous", "fifo" ... */
+    const char *value;   /* as text; numbers in plain decimal; kinds and channels: "present",
+                            "limited" or "absent", and `note` says what they can do, or why */
     const char *unit;    /* "bytes", "objects", "messages", "" */
     int verdict;         /* enum sill_verdict */
     const char *note;    /* what it means for sill; "" if nothing is to say */
@@ -58,7 +61,7 @@ enum sill_verdict { SILL_FACT_GOOD = 0, SILL_FACT_LOW = 1, SILL_FACT_MISSING = 2
 typedef int sill_fact_each(void *arg, const sill_fact *fact);
 
 /* Tells what this machine offers and limits: system (Linux, Windows, Wine), cores, region kinds
- * and channels (each tried for real, and cleaned up), the size and free space of /dev/shm, SysV
+ * and channels (each of this system's tried for real, and cleaned up), the size and free space of /dev/shm, SysV
  * and POSIX queue limits, descriptors. 0, what `each` returned, NO_MEMORY, OS. */
 SILL_API int sill_facts(sill_fact_each *each, void *arg);
 

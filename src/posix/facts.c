@@ -20,9 +20,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <sill/region.h>
+
 #include "status.h"
 
-#define MIB (UINT64_C(1) << 20)
+#define MIB        (UINT64_C(1) << 20)
+#define SHM_ENOUGH (64 * MIB)
 
 /* ---- system and cores ---- */
 
@@ -148,7 +151,7 @@ static void tell_shm(struct sill__facts *facts)
         return;
     }
     bool small = size < 256 * MIB;
-    bool full = room < 64 * MIB;
+    bool full = room < SHM_ENOUGH;
     snprintf(remedy, sizeof remedy, "mount -o remount,size=%" PRIu64 "M /dev/shm",
              larger(size, 1024 * MIB, UINT64_MAX) / MIB);
     sill__fact_number(facts, "limit", "shm_size", size, "bytes",
@@ -295,6 +298,23 @@ static void tell_process_limit(struct sill__facts *facts, const struct process_l
     raise_process_limit(limit, value, remedy, sizeof remedy);
     sill__fact_number(facts, "limit", limit->name, value->rlim_cur, limit->unit,
                       low ? SILL_FACT_LOW : SILL_FACT_GOOD, low ? limit->note : "", remedy);
+}
+
+void sill__facts_limited_region(int kind, struct sill__limited *out)
+{
+    struct statvfs fs;
+    uint64_t most;
+    if (kind == SILL_REGION_POSIX && statvfs("/dev/shm", &fs) == 0 && fs.f_blocks > 0 &&
+        (uint64_t)fs.f_bavail * fs.f_frsize < SHM_ENOUGH) {
+        snprintf(out->note, sizeof out->note,
+                 "only %" PRIu64 " bytes are free in /dev/shm for all regions of the kind posix",
+                 (uint64_t)fs.f_bavail * fs.f_frsize);
+        snprintf(out->remedy, sizeof out->remedy, "mount -o remount,size=1024M /dev/shm");
+    } else if ((kind == SILL_REGION_SYSV || kind == SILL_REGION_SYSV_PRIVATE) &&
+               read_number("/proc/sys/kernel/shmmax", &most) && most < SHM_ENOUGH) {
+        snprintf(out->note, sizeof out->note, "a segment may have %" PRIu64 " bytes only", most);
+        snprintf(out->remedy, sizeof out->remedy, "sysctl -w kernel.shmmax=17179869184");
+    }
 }
 
 void sill__facts_limits(struct sill__facts *facts)

@@ -35,7 +35,7 @@ struct sill__owner {
 
 static int still_owned(const struct sill__record *found, const struct sill__owner_info *info)
 {
-    const char *what = info->kind == SILL__OWNER_SERVER ? "server" : "region";
+    const char *what = sill__owner_kind_noun(info->kind);
     if (found->parsed == SILL_OK && sill__record_judge(found) == SILL__OWNER_KEPT)
         return sill__fail(SILL_EXISTS, "The %s \"%s\" exists: it was made to be kept.", what,
                           info->name);
@@ -245,8 +245,8 @@ void sill__owner_release(sill__owner *owner, bool remove)
     if (owner->generation == sill__fork_generation()) {
         if (remove)
             remove_file(owner);
-        /* A forked child shares a server's lock for no reason, a region's with its mapping. */
-        if (owner->info.kind == SILL__OWNER_SERVER)
+        /* A forked child shares a region's lock with its mapping, others for no reason. */
+        if (!sill__owner_kind_is_region(owner->info.kind))
             flock(owner->fd, LOCK_UN);
     }
     close(owner->fd);
@@ -264,13 +264,14 @@ static bool looks_like_record(const char *file)
 {
     if (strlen(file) >= 100)
         return false;
-    for (int kind = SILL__OWNER_SERVER; kind <= SILL__OWNER_REGION_WIN32; kind++) {
+    for (int kind = SILL__OWNER_SERVER;; kind++) {
         const char *word = sill__owner_kind_word((enum sill__owner_kind)kind);
         size_t length = strlen(word);
+        if (strcmp(word, "?") == 0)
+            return false;
         if (strncmp(file, word, length) == 0 && file[length] == '.')
             return true;
     }
-    return false;
 }
 
 /* `file` looks like a record, so it is short enough. */

@@ -113,7 +113,7 @@ enum sill__owner_state sill__record_judge(const struct sill__record *found)
         return found->locked ? SILL__OWNER_LIVING : SILL__OWNER_STALE;
     if (!found->locked)
         return info->kept && !other_boot(&info->process) ? SILL__OWNER_KEPT : SILL__OWNER_STALE;
-    if (info->kind == SILL__OWNER_SERVER && !other_boot(&info->process) &&
+    if (!sill__owner_kind_is_region(info->kind) && !other_boot(&info->process) &&
         sill__process_alive(&info->process) == 0)
         return SILL__OWNER_STALE;
     return SILL__OWNER_LIVING;

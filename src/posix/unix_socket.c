@@ -444,6 +444,7 @@ static int unix_taken(sill__conn *base, unsigned count)
 const struct sill__channel_ops sill__unix_ops = {
     .name = "unix",
     .family = SILL_FAMILY_POSIX,
+    .kind = SILL_CHANNEL_SOCKET,
     .caps = SILL__CHANNEL_HANDLES,
     .region = SILL_REGION_POSIX_ANONYMOUS,
     .wait = &sill__wait_system,

@@ -14,7 +14,7 @@
  *
  * Shared between threads: everything, under `lock`, for the wait set collects without the hub's.
  */
-#include "queue.h"
+#include "conn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,10 +38,10 @@ struct sill__house {
     char name[SILL__NAME_MAX + 1];
     struct sill__table table;
     unsigned capacity;   /* of the next */
-    struct sill__queue_conn **at; /* by slot: NULL, GONE or a connection */
+    struct sill__sysv_conn **at; /* by slot: NULL, GONE or a connection */
 };
 
-static struct sill__queue_conn gone;
+static struct sill__sysv_conn gone;
 #define GONE (&gone) /* stands for a connection that was closed */
 
 static struct sill__house *house_of(sill__listen *listen)
@@ -82,7 +82,7 @@ static int make_room(struct sill__house *house, unsigned blocks)
     unsigned capacity = blocks * SILL__SLOTS_OF_BLOCK;
     if (capacity <= house->capacity)
         return SILL_OK;
-    struct sill__queue_conn **at = sill__realloc(house->at, capacity * sizeof *at); /* NOLINT(bugprone-sizeof-*) */
+    struct sill__sysv_conn **at = sill__realloc(house->at, capacity * sizeof *at); /* NOLINT(bugprone-sizeof-*) */
     if (at == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for more clients.");
     for (unsigned i = house->capacity; i < capacity; i++)
@@ -109,7 +109,7 @@ int sill__house_listen(sill__listen **out, const struct sill__place *place)
     struct sill__house *house = sill__alloc_zeroed(sizeof *house);
     if (house == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a listener.");
-    house->base.ops = &sill__queue_ops;
+    house->base.ops = &sill__sysv_channel_ops;
     house->references = 1;
     house->generation = sill__fork_generation();
     snprintf(house->name, sizeof house->name, "%s", place->name);
@@ -145,7 +145,7 @@ bool sill__house_unlisten(sill__listen *listen, bool remove)
     bool all = false;
     if (remove) {
         /* First the end, then the look: a client that closes looks the other way round, so one of
-         * the two sees to what is left (queue.c). */
+         * the two sees to what is left (conn.c). */
         sill__table_end(&house->table);
         all = !sill__table_in_use(&house->table) &&
               sill__table_remove(house->table.key, house->name, false) == SILL_OK;
@@ -188,19 +188,19 @@ static void leave(struct sill__house *house, unsigned slot)
     if (ended > 0)
         reclaim(house, slot);
     else if (ended < 0) /* somebody has removed the semaphores: nothing tells of the queues any more */
-        sill__queues_remove(&house->table, slot);
+        sill__slot_queues_remove(&house->table, slot);
 }
 
 /* ---- clients that come ---- */
 
-static int take_client(struct sill__house *house, unsigned slot, struct sill__queue_conn **out)
+static int take_client(struct sill__house *house, unsigned slot, struct sill__sysv_conn **out)
 {
     struct sill__seat seat = sill__table_seat(&house->table, slot);
-    struct sill__queue_conn *conn;
+    struct sill__sysv_conn *conn;
     int in, to_client;
-    int status = sill__queues_open(&house->table, slot, &in, &to_client);
+    int status = sill__slot_queues_open(&house->table, slot, &in, &to_client);
     if (status == SILL_OK)
-        status = sill__queue_conn_make(&conn, &seat, in, to_client);
+        status = sill__sysv_conn_make(&conn, &seat, in, to_client);
     if (status != SILL_OK)
         return status;
     status = sill__sem_peer(seat.set, sill__slot_sem(slot, SILL__SLOT_FREE), &conn->peer);
@@ -217,7 +217,7 @@ static int take_client(struct sill__house *house, unsigned slot, struct sill__qu
 }
 
 /* Finds one that waits, and counts the free slots. AGAIN: there is none. */
-static int find_client(struct sill__house *house, struct sill__queue_conn **out, unsigned *free)
+static int find_client(struct sill__house *house, struct sill__sysv_conn **out, unsigned *free)
 {
     unsigned short values[SILL__BLOCK_SEMS];
     int status = SILL_AGAIN;
@@ -241,7 +241,7 @@ static int find_client(struct sill__house *house, struct sill__queue_conn **out,
 int sill__house_accept(sill__listen *listen, sill__conn **out)
 {
     struct sill__house *house = house_of(listen);
-    struct sill__queue_conn *conn = NULL;
+    struct sill__sysv_conn *conn = NULL;
     unsigned free = 0;
     sill__lock(&house->lock);
     int status = find_client(house, &conn, &free);
@@ -266,7 +266,7 @@ static bool collect_block(struct sill__house *house, unsigned block, struct sill
         return false;
     for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++) {
         unsigned slot = block * SILL__SLOTS_OF_BLOCK + i;
-        struct sill__queue_conn *conn = house->at[slot];
+        struct sill__sysv_conn *conn = house->at[slot];
         bool rang = of(values, i, SILL__SLOT_RANG) > 0;
         bool ended = of(values, i, SILL__SLOT_CLIENT_END) > 0;
         if (of(values, i, SILL__SLOT_FREE) != 0)
@@ -281,7 +281,7 @@ static bool collect_block(struct sill__house *house, unsigned block, struct sill
                 return true;
             if (rang)
                 sill__sem_set(set, sill__slot_sem(i, SILL__SLOT_RANG), 0);
-            unsigned seen = sill__queue_events(conn, rang);
+            unsigned seen = sill__sysv_events(conn, rang);
             events[(*count)++] = (struct sill__event){conn->key, seen};
         }
     }
@@ -367,7 +367,7 @@ void sill__house_unwatch_listen(sill__listen *listen)
         unwatch_one(house);
 }
 
-int sill__house_watch(struct sill__queue_conn *conn, sill__wait *wait, void *key)
+int sill__house_watch(struct sill__sysv_conn *conn, sill__wait *wait, void *key)
 {
     struct sill__house *house = conn->house;
     int status = watch_one(house, wait);
@@ -381,7 +381,7 @@ int sill__house_watch(struct sill__queue_conn *conn, sill__wait *wait, void *key
     return SILL_OK;
 }
 
-void sill__house_unwatch(struct sill__queue_conn *conn)
+void sill__house_unwatch(struct sill__sysv_conn *conn)
 {
     struct sill__house *house = conn->house;
     if (!is_ours(house))
@@ -394,7 +394,7 @@ void sill__house_unwatch(struct sill__queue_conn *conn)
         unwatch_one(house);
 }
 
-void sill__house_close(struct sill__queue_conn *conn)
+void sill__house_close(struct sill__sysv_conn *conn)
 {
     struct sill__house *house = conn->house;
     if (!is_ours(house)) {

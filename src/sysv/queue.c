@@ -1,590 +1,637 @@
-/* queue.c (System V) - channels on message queues: the bytes, and a client's end.
+/* queue.c (System V) - message queues: msgget, and a set of semaphores beside each.
  *
- * A connection has a queue for each way. What is sent goes into messages of at most 8 KiB, which are
- * read one by one and are a stream of bytes again. Nothing is sent but by IPC_NOWAIT, so neither a dead
- * peer nor a stopped one holds anybody up.
+ * msgrcv gives the lowest type first when it is asked for a negative one, so a message of priority
+ * p has the type 32 - p. msgsnd and msgrcv know no time limit and tell nothing of other processes,
+ * so they are called without waiting, and whoever has to wait sleeps on the semaphores, which the
+ * system also changes when a process ends, however it ends (SEM_UNDO):
  *
- * After each message the other side is rung (table.h). Who finds the queue full says so in its
- * "wants", tries once more, and is rung by the reader, who looks at it after each message that it
- * takes: whichever of the two comes second sees the other.
+ *   ITEMS, ROOM   bells: 1 while somebody sleeps until there is a message, or room; 0 wakes all
+ *   OWNER         1 as long as the owner lives
+ *   USERS         how many times others have the queue open
+ *   OPEN          the same, but no end of a process undoes it: more than USERS says that one died
+ *   EVER          1 once somebody else has had it open
+ *   MADE          1 once the message queue exists
+ *   HASH, HASH+1  28 bits of a hash of the record's name: the set belongs to that record
+ *   MAX, MAX+1    28 bits: how large a message may be
  *
- * The end: a queue that is empty, while the peer's end is over, and that is empty still when looked at
- * after that. A closed end leaves its messages to be read. A server removes the queues when both ends
- * are over; when it has ended before its clients, the last of them removes all that it left, its
- * record too, unless a new server or a clean has done so.
+ * To sleep: set the bell to 1, look at the queue once more, wait until the bell is 0. To wake: make
+ * the change, then set the bell to 0 if it is 1. If the look finds something, the bell is rung,
+ * since another may have set it to 1 before and relies on it. A process adds to each bell, at its
+ * beginning, an undo of -1: its end, by a kill too, is a ring.
  *
- * Only regions are passed: their handles are System V ids, which are numbers for everybody. The peer
- * must attach a segment while we have it, so what it has not taken yet is counted (channel_ops.h).
+ * A process that is killed between a change and its ring leaves sleepers that nobody wakes, but its
+ * end is a ring by itself. Only one that is stopped just there makes others wait, and they look
+ * again every LOOK_NS.
  *
- * Who the peer is says the kernel: the maker of the semaphores or queues, and the process that last
- * changed a semaphore that only the server, or only the client of that slot, changes. That a process
- * of the same user lies there cannot be ruled out; such a one could do worse.
+ * The owner's close removes the queue and the set, which wakes everybody: CLOSED. If the owner dies
+ * they stay, with OWNER at 0: DIED.
+ *
+ * Keys are ftok's of the owner record, as those of regions (region.c). The set is made first and
+ * says whose it is; a queue under the same key is ours if MADE is 1, or if nobody has used it yet.
  */
-#include "queue.h"
+#include "../queue_ops.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
-#include <sys/stat.h>
+#include <sys/sem.h>
+#include <time.h>
 #include <unistd.h>
-
-#include <sill/policy.h>
-#include <sill/region.h>
 
 #include "../clock.h"
 #include "../memory.h"
-#include "../process.h"
+#include "../region_ops.h"
 #include "../status.h"
 #include "../step.h"
-#include "wait_sysv.h"
 
-#define FIRST_PAUSE INT64_C(500000)   /* while all slots are taken: between tries */
-#define LAST_PAUSE  INT64_C(20000000)
-#define TIDY_TRIES  20 /* 1 ms apart: until an ending server has let go of its record */
-#define CHUNK_MIN   64
+extern const struct sill__queue_ops sill__sysv_queue_ops;
 
-/* A message in a queue. */
-struct parcel {
-    long type; /* 1 */
-    char bytes[SILL__QUEUE_CHUNK];
+#define PROJECT 'Q' /* the first project number for ftok */
+#define LOOK_NS INT64_C(1000000000)
+#define SIZE_28 ((size_t)0xfffffff)
+#define TYPES   (SILL_PRIORITY_MAX + 1)
+
+enum { ITEMS, ROOM, OWNER, USERS, OPEN, EVER, MADE, HASH, MAX = HASH + 2, SEMAPHORES = MAX + 2 };
+
+union argument { /* semctl's, which the caller has to define */
+    int val;
+    struct semid_ds *buf;
+    unsigned short *array;
 };
 
-static struct sill__queue_conn *conn_of(sill__conn *conn)
+struct queue {
+    sill__mail mail;
+    int queue;
+    int set;
+};
+
+static struct queue *queue_of(sill__mail *mail)
 {
-    return (struct sill__queue_conn *)conn;
+    return (struct queue *)mail;
 }
 
-static bool is_server(const struct sill__queue_conn *conn)
-{
-    return conn->house != NULL;
-}
+_Static_assert(sizeof(long) <= SILL__QUEUE_FRONT, "a message's type lies before it");
 
-/* A semaphore of the slot: the first for the server's end, the second for the client's. */
-static unsigned sem_of(const struct sill__queue_conn *conn, enum sill__slot_sem at_server,
-                       enum sill__slot_sem at_client)
-{
-    return sill__slot_sem(conn->seat.slot, is_server(conn) ? at_server : at_client);
-}
+/* ---- keys ---- */
 
-static bool ring(const struct sill__queue_conn *conn)
+static int object_name(char object[64], const char *record, const char *name, unsigned attempt)
 {
-    return is_server(conn) ? sill__seat_ring_client(&conn->seat)
-                           : sill__seat_ring_server(&conn->seat);
-}
-
-int sill__queue_peer_end(const struct sill__queue_conn *conn)
-{
-    int end = sill__sem_value(conn->seat.set,
-                              sem_of(conn, SILL__SLOT_CLIENT_END, SILL__SLOT_SERVER_END));
-    return end < 0 ? SILL__END_DIED : end; /* the semaphores went with the server */
-}
-
-unsigned sill__queue_events(struct sill__queue_conn *conn, bool rang)
-{
-    unsigned events = rang ? SILL__READABLE | SILL__WRITABLE : 0U;
-    int end = conn->told_end ? 0 : sill__queue_peer_end(conn);
-    if (end == 0)
-        return events;
-    conn->told_end = true;
-    atomic_store(&conn->ended, true);
-    return events | SILL__READABLE | SILL__WRITABLE |
-           (end == SILL__END_DIED ? (unsigned)SILL__PEER_DEAD : 0U);
-}
-
-/* ---- bytes ---- */
-
-/* Two messages at least must fit into the queue, or its two sides would work by turns. */
-static size_t chunk_of(int queue)
-{
-    struct msqid_ds info;
-    if (msgctl(queue, IPC_STAT, &info) != 0 || info.msg_qbytes / 2 > SILL__QUEUE_CHUNK)
-        return SILL__QUEUE_CHUNK;
-    return info.msg_qbytes / 2 > CHUNK_MIN ? (size_t)info.msg_qbytes / 2 : CHUNK_MIN;
-}
-
-int sill__queue_conn_make(struct sill__queue_conn **out, const struct sill__seat *seat, int in,
-                          int out_queue)
-{
-    struct sill__queue_conn *conn = sill__alloc_zeroed(sizeof *conn);
-    if (conn == NULL)
-        return sill__fail(SILL_NO_MEMORY, "There is no memory for a connection.");
-    conn->base.ops = &sill__queue_ops;
-    conn->seat = *seat;
-    conn->in = in;
-    conn->out = out_queue;
-    conn->chunk = chunk_of(out_queue);
-    conn->generation = sill__fork_generation();
-    *out = conn;
+    (void)name;
+    key_t key = ftok(record, PROJECT + (int)attempt);
+    if (key == (key_t)-1)
+        return sill__fail_os("ftok", errno, "There is no owner record %s", record);
+    snprintf(object, 64, "%08x", (unsigned)key);
     return SILL_OK;
 }
 
-static size_t gather(struct parcel *parcel, size_t room, const struct sill__bytes *parts,
-                     unsigned count)
+static int parse_key(const char *object, key_t *key)
 {
-    size_t have = 0;
-    parcel->type = 1;
-    for (unsigned i = 0; i < count && have < room; i++) {
-        size_t take = parts[i].size < room - have ? parts[i].size : room - have;
-        if (take > 0)
-            memcpy(parcel->bytes + have, parts[i].data, take);
-        have += take;
+    unsigned number;
+    if (sscanf(object, "%8x", &number) != 1 || number == IPC_PRIVATE)
+        return sill__fail(SILL_FOREIGN, "\"%s\" is not the key of a queue.", object);
+    *key = (key_t)number;
+    return SILL_OK;
+}
+
+/* 28 bits in two semaphores, of which the first is never 0, as new ones are. */
+static void split(uint64_t bits, unsigned short out[2])
+{
+    out[0] = (unsigned short)((bits >> 14 & 0x3fff) << 1 | 1);
+    out[1] = (unsigned short)(bits & 0x3fff);
+}
+
+static uint64_t joined(int set, int first)
+{
+    int high = semctl(set, first, GETVAL), low = semctl(set, first + 1, GETVAL);
+    return high < 0 || low < 0 ? 0 : (uint64_t)(high >> 1) << 14 | (uint64_t)low;
+}
+
+static uint64_t mark_of(const struct sill__queue_place *place)
+{
+    return sill__region_name_hash(SILL_CHANNEL_SYSV, place->file) & 0xfffffff;
+}
+
+static bool is_gone(int code)
+{
+    return code == EIDRM || code == EINVAL;
+}
+
+/* ---- limits ---- */
+
+#ifdef __linux__
+static bool read_limits(struct msginfo *out)
+{
+    return msgctl(0, IPC_INFO, (void *)out) >= 0;
+}
+#else
+struct msginfo {
+    int msgmax, msgmnb, msgmni;
+};
+static bool read_limits(struct msginfo *out)
+{
+    (void)out;
+    return false;
+}
+#endif
+
+static int bounds(struct sill__queue_bounds *out)
+{
+    struct msginfo limits = {.msgmax = SILL__QUEUE_MESSAGE, .msgmnb = 2 * SILL__QUEUE_MESSAGE};
+    struct sill__queue_bounds found = {0};
+    if (msgget(IPC_PRIVATE + 1, 0) < 0 && errno == ENOSYS)
+        return sill__fail_os_as(SILL_UNSUPPORTED, "msgget", errno,
+                                "This system has no System V message queues");
+    (void)read_limits(&limits);
+    found.message_max =
+        (size_t)(limits.msgmax < SILL__QUEUE_MESSAGE ? limits.msgmax : SILL__QUEUE_MESSAGE);
+    found.bytes = (uint64_t)limits.msgmnb;
+    found.depth = found.bytes / found.message_max;
+    *out = found;
+    return SILL_OK;
+}
+
+static int make_failed(const char *call, int code)
+{
+    if (code == EEXIST)
+        return sill__fail_os_as(SILL_FOREIGN, call, code, "Something else has the queue's key");
+    if (code == ENOSPC)
+        return sill__fail_os_as(SILL_LIMIT, call, code,
+                                "There are as many System V queues or semaphores as the system "
+                                "allows; raise kernel.msgmni or kernel.sem with \"sysctl -w\", or "
+                                "see \"ipcs\" for what can go");
+    if (code == ENOSYS)
+        return sill__fail_os_as(SILL_UNSUPPORTED, call, code,
+                                "This system has no System V message queues");
+    return sill__fail_os(call, code, "A System V queue cannot be made");
+}
+
+/* The size of the queue that was made, which is msgmnb at first. */
+static int set_size(struct queue *queue, size_t message_max, unsigned depth)
+{
+    struct msqid_ds info = {0};
+    struct msginfo limits = {0};
+    size_t size = message_max;
+    bool known = read_limits(&limits);
+    if (known && size > (size_t)limits.msgmax)
+        return sill__fail(SILL_LIMIT,
+                          "Messages of %zu bytes are more than this system allows: the limit "
+                          "kernel.msgmax is %d; raise it with \"sysctl -w kernel.msgmax=BYTES\"",
+                          size, limits.msgmax);
+    if (msgctl(queue->queue, IPC_STAT, &info) != 0)
+        return sill__fail_os("msgctl", errno, "The queue cannot be looked at");
+    uint64_t bytes = depth > 0 ? (uint64_t)depth * size : info.msg_qbytes;
+    if (bytes > info.msg_qbytes || size > info.msg_qbytes) {
+        if (depth > 0)
+            info.msg_qbytes = (msglen_t)bytes; /* a privileged process may */
+        if (size > info.msg_qbytes || bytes != (msglen_t)bytes ||
+            msgctl(queue->queue, IPC_SET, &info) != 0)
+            return sill__fail(SILL_LIMIT,
+                              "%u messages of %zu bytes are more than a queue may hold here: the "
+                              "limit kernel.msgmnb is %d bytes; raise it with \"sysctl -w "
+                              "kernel.msgmnb=BYTES\"",
+                              depth > 0 ? depth : 1, size, limits.msgmnb);
+    } else if (bytes < info.msg_qbytes) {
+        info.msg_qbytes = (msglen_t)bytes;
+        if (msgctl(queue->queue, IPC_SET, &info) != 0)
+            return sill__fail_os("msgctl", errno, "The queue's size cannot be set");
     }
-    return have;
+    queue->mail.message_max = size;
+    queue->mail.bytes = bytes;
+    queue->mail.depth = bytes / size;
+    return SILL_OK;
 }
 
-static int peer_gone(void)
+/* ---- semaphores ---- */
+
+/* Several changes at once, without waiting. 0 or an errno. */
+static int change(int set, struct sembuf *changes, size_t count)
 {
-    return sill__fail(SILL_DIED, "The peer's end of the connection is closed.");
+    while (semop(set, changes, count) != 0)
+        if (errno != EINTR)
+            return errno;
+    return 0;
 }
 
-static int send_failed(int code)
+static void ring(const struct queue *queue, unsigned short bell)
 {
-    if (code == EIDRM || code == EINVAL)
-        return peer_gone();
-    if (code == ENOMEM)
-        return sill__fail_os_as(SILL_NO_MEMORY, "msgsnd", code, "There is no memory for a message.");
-    return sill__fail_os("msgsnd", code, "Sending failed.");
+    struct sembuf down = {bell, -1, IPC_NOWAIT};
+    (void)change(queue->set, &down, 1); /* 0 already, or gone: nobody sleeps */
 }
 
-/* 0 or the code. A limit of a message's size (kernel.msgmax) that is lower than usual is found here:
- * *size is then less. */
-static int put(struct sill__queue_conn *conn, const struct parcel *parcel, size_t *size)
+static int arm(const struct queue *queue, unsigned short bell)
 {
-    struct msqid_ds info;
-    while (msgsnd(conn->out, parcel, *size, IPC_NOWAIT) != 0) {
+    struct sembuf up[2] = {{bell, 0, IPC_NOWAIT}, {bell, 1, IPC_NOWAIT}};
+    int code = change(queue->set, up, 2);
+    return code == EAGAIN ? 0 : code; /* another one has set it */
+}
+
+/* Enters this process into the set: `role` counts it, and its end rings both bells. */
+static int enter(int set, unsigned short role)
+{
+    struct sembuf changes[] = {
+        {ITEMS, 1, IPC_NOWAIT | SEM_UNDO}, {ITEMS, -1, IPC_NOWAIT},
+        {ROOM, 1, IPC_NOWAIT | SEM_UNDO},  {ROOM, -1, IPC_NOWAIT},
+        {role, 1, IPC_NOWAIT | SEM_UNDO},  {OPEN, 1, IPC_NOWAIT},
+    };
+    size_t count = sizeof changes / sizeof changes[0];
+    int code = change(set, changes, role == USERS ? count : count - 1);
+    if (code == ERANGE)
+        return sill__fail_os("semop", code, "The queue is open in too many places");
+    if (code == ENOSPC || code == ENOMEM)
+        return sill__fail_os("semop", code, "The system can note no more undoing of semaphores");
+    return code == 0 ? SILL_OK
+                     : sill__fail_os_as(is_gone(code) ? SILL_NOT_FOUND : sill__os_status(code),
+                                        "semop", code, "The queue has just gone");
+}
+
+/* Takes that back, in order. */
+static void leave(const struct queue *queue)
+{
+    struct sembuf changes[] = {
+        {OPEN, -1, IPC_NOWAIT}, {USERS, -1, IPC_NOWAIT | SEM_UNDO},
+        {ITEMS, 1, IPC_NOWAIT}, {ITEMS, -1, IPC_NOWAIT | SEM_UNDO},
+        {ROOM, 1, IPC_NOWAIT},  {ROOM, -1, IPC_NOWAIT | SEM_UNDO},
+    };
+    size_t count = sizeof changes / sizeof changes[0];
+    if (change(queue->set, changes, count) == EAGAIN) /* OPEN was set back meanwhile */
+        (void)change(queue->set, changes + 1, count - 1);
+    ring(queue, ITEMS);
+    ring(queue, ROOM);
+}
+
+static int value(int set, int which)
+{
+    return semctl(set, which, GETVAL);
+}
+
+/* ---- making and opening ---- */
+
+static bool trusted(uid_t uid)
+{
+    return uid == geteuid() || uid == 0;
+}
+
+static bool trusted_permission(const struct ipc_perm *perm)
+{
+    return trusted(perm->uid) && trusted(perm->cuid) && (perm->mode & 022) == 0;
+}
+
+static int new_queue(struct queue **out, int set, int id)
+{
+    struct queue *queue = sill__alloc_zeroed(sizeof *queue);
+    if (queue == NULL)
+        return sill__fail(SILL_NO_MEMORY, "There is no memory for a queue.");
+    queue->mail.ops = &sill__sysv_queue_ops;
+    queue->set = set;
+    queue->queue = id;
+    *out = queue;
+    return SILL_OK;
+}
+
+static int make_set(const struct sill__queue_place *place, key_t key, size_t message_max, int *out)
+{
+    unsigned short values[SEMAPHORES] = {0};
+    union argument all = {.array = values};
+    int set = semget(key, SEMAPHORES, IPC_CREAT | IPC_EXCL | 0600);
+    if (set < 0)
+        return make_failed("semget", errno);
+    split(mark_of(place), &values[HASH]);
+    split(message_max, &values[MAX]);
+    if (semctl(set, 0, SETALL, all) != 0) {
+        int status = sill__fail_os("semctl", errno, "The queue's semaphores cannot be set");
+        semctl(set, 0, IPC_RMID);
+        return status;
+    }
+    *out = set;
+    return SILL_OK;
+}
+
+static int create(sill__mail **out, const struct sill__queue_place *place, size_t message_max,
+                  unsigned depth)
+{
+    struct queue *queue = NULL;
+    int set = -1, id = -1;
+    key_t key = IPC_PRIVATE;
+    struct sill__queue_bounds usual = {0};
+    int status = bounds(&usual);
+    if (message_max == 0)
+        message_max = usual.message_max;
+    if (status == SILL_OK)
+        status = parse_key(place->object, &key);
+    if (status == SILL_OK && message_max > SIZE_28)
+        status = sill__fail(
+            SILL_LIMIT, "Messages of %zu bytes are more than a System V queue takes.", message_max);
+    if (status == SILL_OK)
+        status = make_set(place, key, message_max, &set);
+    if (status != SILL_OK)
+        return status;
+    SILL__STEP(queue_object);
+    id = msgget(key, IPC_CREAT | IPC_EXCL | 0600);
+    if (id < 0) {
+        status = make_failed("msgget", errno);
+        goto fail_set;
+    }
+    struct sembuf made = {MADE, 1, IPC_NOWAIT};
+    status = new_queue(&queue, set, id);
+    if (status == SILL_OK)
+        status = set_size(queue, message_max, depth);
+    if (status == SILL_OK)
+        status = enter(set, OWNER);
+    if (status == SILL_OK && change(set, &made, 1) != 0)
+        status = sill__fail_os("semop", errno, "The queue has just gone");
+    if (status != SILL_OK)
+        goto fail_queue;
+    queue->mail.owner = true;
+    *out = &queue->mail;
+    return SILL_OK;
+
+fail_queue:
+    sill__free(queue);
+    msgctl(id, IPC_RMID, NULL);
+fail_set:
+    semctl(set, 0, IPC_RMID);
+    return status;
+}
+
+/* The set of this record. FOREIGN: another one has the key. */
+static int find_set(const struct sill__queue_place *place, key_t *key, int *out)
+{
+    struct semid_ds info = {0};
+    union argument where = {.buf = &info};
+    int status = parse_key(place->object, key);
+    if (status != SILL_OK)
+        return status;
+    int set = semget(*key, 0, 0);
+    if (set < 0 || semctl(set, 0, IPC_STAT, where) != 0)
+        return sill__fail_os_as(errno == EIDRM ? SILL_NOT_FOUND : sill__os_status(errno), "semget",
+                                errno, "The semaphores of the queue \"%s\" cannot be opened",
+                                place->name);
+    if (!trusted_permission(&info.sem_perm))
+        return sill__fail(SILL_DENIED,
+                          "The semaphores of the queue \"%s\" are another user's, or others may "
+                          "change them.",
+                          place->name);
+    bool alike = info.sem_nsems == SEMAPHORES;
+    bool marked = alike && value(set, HASH) > 0 && joined(set, HASH) == mark_of(place);
+    bool new = alike &&info.sem_otime == 0 && value(set, HASH) == 0;
+    if (!marked && !new)
+        return sill__fail(SILL_FOREIGN, "The key %s belongs to other semaphores than sill's.",
+                          place->object);
+    *out = set;
+    return SILL_OK;
+}
+
+static int find_queue(key_t key, struct msqid_ds *info, int *out)
+{
+    int id = msgget(key, 0);
+    if (id < 0 || msgctl(id, IPC_STAT, info) != 0)
+        return sill__fail_os_as(errno == EIDRM ? SILL_NOT_FOUND : sill__os_status(errno), "msgget",
+                                errno, "The queue with the key 0x%08x cannot be opened",
+                                (unsigned)key);
+    if (!trusted_permission(&info->msg_perm))
+        return sill__fail(SILL_DENIED,
+                          "The queue with the key 0x%08x is another user's, or others may use it.",
+                          (unsigned)key);
+    *out = id;
+    return SILL_OK;
+}
+
+static int open_queue(sill__mail **out, const struct sill__queue_place *place)
+{
+    struct queue *queue;
+    struct msqid_ds info = {0};
+    struct sembuf ever[2] = {{EVER, 0, IPC_NOWAIT}, {EVER, 1, IPC_NOWAIT}};
+    key_t key = IPC_PRIVATE;
+    int set = -1, id = -1;
+    int status = find_set(place, &key, &set);
+    if (status == SILL_OK && (value(set, MADE) != 1 || value(set, OWNER) != 1))
+        status = sill__fail(SILL_NOT_FOUND, "The queue \"%s\" is not made yet, or its owner ended.",
+                            place->name);
+    if (status == SILL_OK)
+        status = find_queue(key, &info, &id);
+    if (status == SILL_OK)
+        status = new_queue(&queue, set, id);
+    if (status != SILL_OK)
+        return status;
+    queue->mail.message_max = (size_t)joined(set, MAX);
+    status = queue->mail.message_max < 16
+                 ? sill__fail(SILL_NOT_FOUND, "The queue \"%s\" has just gone.", place->name)
+                 : enter(set, USERS);
+    if (status != SILL_OK) {
+        sill__free(queue);
+        return status;
+    }
+    queue->mail.bytes = info.msg_qbytes;
+    queue->mail.depth = queue->mail.bytes / queue->mail.message_max;
+    (void)change(set, ever, 2);
+    *out = &queue->mail;
+    return SILL_OK;
+}
+
+/* ---- messages ---- */
+
+static int gone(void)
+{
+    return SILL_CLOSED;
+}
+
+static int state(sill__mail *mail)
+{
+    struct queue *queue = queue_of(mail);
+    if (mail->owner)
+        return SILL_OK;
+    int owners = value(queue->set, OWNER);
+    if (owners < 0)
+        return is_gone(errno) ? gone() : sill__fail_os("semctl", errno, "The queue is lost");
+    return owners > 0 ? SILL_OK : SILL_DIED;
+}
+
+static int put(sill__mail *mail, unsigned char *message, size_t size, unsigned priority)
+{
+    struct queue *queue = queue_of(mail);
+    long type = TYPES - (long)priority;
+    unsigned char *from = message - sizeof type;
+    memcpy(from, &type, sizeof type);
+    while (msgsnd(queue->queue, from, size, IPC_NOWAIT) != 0) {
         if (errno == EINTR)
             continue;
-        if (errno != EINVAL || *size <= CHUNK_MIN)
-            return errno;
-        if (msgctl(conn->out, IPC_STAT, &info) != 0)
-            return EIDRM;
-        conn->chunk = *size = *size / 2;
+        if (errno == EAGAIN)
+            return SILL_AGAIN;
+        return is_gone(errno) ? gone() : sill__fail_os("msgsnd", errno, "A message cannot be sent");
     }
-    return 0;
-}
-
-static int queue_send(sill__conn *base, const struct sill__bytes *parts, unsigned count,
-                      const sill_handle *handles, unsigned handle_count, size_t *sent)
-{
-    struct sill__queue_conn *conn = conn_of(base);
-    struct parcel parcel;
-    (void)handles; /* they are in the frame, as numbers */
-    (void)handle_count;
-    if (atomic_load(&conn->ended) || sill__queue_peer_end(conn) != 0)
-        return peer_gone();
-    size_t size = gather(&parcel, conn->chunk, parts, count);
-    int code = put(conn, &parcel, &size);
-    if (code == EAGAIN) {
-        /* Pairs with the reader's look in `take`: it sees this, or we see the room that it made. */
-        sill__sem_set(conn->seat.set,
-                      sem_of(conn, SILL__SLOT_SERVER_WANTS, SILL__SLOT_CLIENT_WANTS), 1);
-        code = put(conn, &parcel, &size);
-    }
-    if (code == EAGAIN)
-        return SILL_AGAIN;
-    if (code != 0)
-        return send_failed(code);
-    ring(conn); /* if that fails the server has gone, and the next send says so */
-    *sent = size;
+    SILL__STEP(queue_put);
+    ring(queue, ITEMS);
     return SILL_OK;
 }
 
-/* Tells a writer that waits for room. */
-static void tell_room(struct sill__queue_conn *conn)
+static int take(sill__mail *mail, unsigned char *message, size_t *size, unsigned *priority)
 {
-    unsigned wants = sem_of(conn, SILL__SLOT_CLIENT_WANTS, SILL__SLOT_SERVER_WANTS);
-    if (sill__sem_value(conn->seat.set, wants) <= 0)
-        return;
-    sill__sem_set(conn->seat.set, wants, 0);
-    ring(conn);
-}
-
-/* The next message: 0, or the code; ENOMSG: there is none. */
-static int take(struct sill__queue_conn *conn, struct parcel *parcel, size_t *size)
-{
+    struct queue *queue = queue_of(mail);
+    long type;
+    unsigned char *to = message - sizeof type;
     ssize_t got;
-    do
-        got = msgrcv(conn->in, parcel, sizeof parcel->bytes, 0, IPC_NOWAIT);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return errno;
-    tell_room(conn);
+    while ((got = msgrcv(queue->queue, to, mail->message_max, -TYPES, IPC_NOWAIT)) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno == ENOMSG)
+            return SILL_AGAIN;
+        if (errno != E2BIG)
+            return is_gone(errno) ? gone()
+                                  : sill__fail_os("msgrcv", errno, "A message cannot be received");
+        /* It would be in the way for ever: out with it, cut. */
+        if (msgrcv(queue->queue, to, mail->message_max, -TYPES, IPC_NOWAIT | MSG_NOERROR) < 0)
+            continue;
+        ring(queue, ROOM);
+        return sill__fail(SILL_PROTOCOL,
+                          "A message in the queue was larger than %zu bytes; it is "
+                          "dropped.",
+                          mail->message_max);
+    }
+    SILL__STEP(queue_taken);
+    ring(queue, ROOM);
+    memcpy(&type, to, sizeof type);
     *size = (size_t)got;
-    return 0;
-}
-
-static int take_failed(int code)
-{
-    if (code == ENOMSG)
-        return SILL_AGAIN;
-    if (code == EIDRM || code == EINVAL)
-        return peer_gone();
-    if (code == E2BIG)
-        return sill__fail(SILL_PROTOCOL, "The peer sent a message that is larger than any of ours.");
-    return sill__fail_os("msgrcv", code, "Receiving failed.");
-}
-
-static int receive_parcel(struct sill__queue_conn *conn, struct parcel *parcel, size_t *size)
-{
-    int code = take(conn, parcel, size);
-    if (code == ENOMSG && sill__queue_peer_end(conn) != 0) {
-        atomic_store(&conn->ended, true);
-        code = take(conn, parcel, size); /* it may have sent just before it ended */
-        if (code == ENOMSG)
-            return peer_gone();
-    }
-    if (code != 0)
-        return take_failed(code);
-    if (*size == 0)
-        return sill__fail(SILL_PROTOCOL, "The peer sent a message without bytes.");
+    *priority = (unsigned)(TYPES - type);
     return SILL_OK;
 }
 
-static int queue_recv(sill__conn *base, void *buffer, size_t capacity, size_t *got)
+/* ---- waiting ---- */
+
+/* The last of the others has gone: whether one of them died. */
+static int users_end(struct queue *queue)
 {
-    struct sill__queue_conn *conn = conn_of(base);
-    if (conn->from == conn->size) {
-        struct parcel parcel;
-        size_t size;
-        int status = receive_parcel(conn, &parcel, &size);
-        if (status != SILL_OK)
-            return status;
-        size_t given = size < capacity ? size : capacity;
-        memcpy(buffer, parcel.bytes, given);
-        conn->from = 0;
-        conn->size = size - given;
-        if (conn->size > 0)
-            memcpy(conn->rest, parcel.bytes + given, conn->size);
-        *got = given;
+    int open = value(queue->set, OPEN);
+    if (open <= 0)
+        return SILL_CLOSED;
+    struct sembuf back = {OPEN, (short)-open, IPC_NOWAIT};
+    (void)change(queue->set, &back, 1);
+    return SILL_DIED;
+}
+
+/* Whether the queue has what is waited for, there was a cancel, or the others are gone. AGAIN: none
+ * of that. */
+static int look(struct queue *queue, const struct sill__queue_wait *wait)
+{
+    struct msqid_ds info = {0};
+    if (msgctl(queue->queue, IPC_STAT, &info) != 0)
+        return is_gone(errno) ? gone()
+                              : sill__fail_os("msgctl", errno, "The queue cannot be looked at");
+    bool ready = wait->room ? info.msg_cbytes + wait->size <= info.msg_qbytes &&
+                                  info.msg_qnum < info.msg_qbytes
+                            : info.msg_qnum > 0;
+    if (ready || atomic_load(wait->asked) != wait->seen)
         return SILL_OK;
+    if (!queue->mail.owner) {
+        int end = state(&queue->mail);
+        return end == SILL_OK ? SILL_AGAIN : end;
     }
-    size_t left = conn->size - conn->from;
-    size_t given = left < capacity ? left : capacity;
-    memcpy(buffer, conn->rest + conn->from, given);
-    conn->from += given;
-    *got = given;
-    return SILL_OK;
+    bool ever = wait->alone && (value(queue->set, EVER) > 0 || value(queue->set, OPEN) > 0);
+    return ever && value(queue->set, USERS) == 0 ? users_end(queue) : SILL_AGAIN;
 }
 
-/* ---- handles ---- */
-
-static int queue_export(sill__conn *base, sill_handle handle, uint64_t *value)
+static int wait_queue(sill__mail *mail, const struct sill__queue_wait *wait)
 {
-    atomic_fetch_add(&conn_of(base)->untaken, 1);
-    *value = (uint64_t)handle;
-    return SILL_OK;
-}
-
-static void queue_unexport(sill__conn *base, const uint64_t *values, unsigned count)
-{
-    (void)values;
-    atomic_fetch_sub(&conn_of(base)->untaken, count);
-}
-
-static int queue_import(sill__conn *base, uint64_t value, sill_handle *out)
-{
-    (void)base;
-    if (value > INT_MAX)
-        return sill__fail(SILL_PROTOCOL, "The peer passed what is no id of a segment.");
-    *out = (sill_handle)value;
-    return SILL_OK;
-}
-
-static int queue_taken(sill__conn *base, unsigned count)
-{
-    struct sill__queue_conn *conn = conn_of(base);
-    if (count > atomic_load(&conn->untaken))
-        return sill__fail(SILL_PROTOCOL, "The peer took more handles than it was passed.");
-    atomic_fetch_sub(&conn->untaken, count);
-    return SILL_OK;
-}
-
-static unsigned queue_untaken(const sill__conn *base)
-{
-    return atomic_load(&((const struct sill__queue_conn *)base)->untaken);
-}
-
-/* ---- a client's end ---- */
-
-/* The object of the server's record, whose writer may be at it: whole or not at all. NOT_FOUND;
- * DENIED. */
-static int read_record(const struct sill__place *place, struct sill__owner_info *info)
-{
-    char path[1200], text[SILL__OWNER_TEXT + 1];
-    struct stat stat;
-    snprintf(path, sizeof path, "%s/%s", place->directory, place->file);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == ENOENT)
-        return sill__fail(SILL_NOT_FOUND, "There is no server \"%s\".", place->name);
-    if (fd < 0)
-        return sill__fail_os("open", errno, "The record %s cannot be opened.", path);
-    ssize_t size = -1;
-    if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && stat.st_uid == geteuid())
-        do
-            size = pread(fd, text, sizeof text, 0);
-        while (size < 0 && errno == EINTR);
-    close(fd);
-    if (size < 0)
-        return sill__fail(SILL_DENIED, "The record %s belongs to another user, or is no file.", path);
-    if (sill__owner_parse(text, (size_t)size, info) != SILL_OK ||
-        strcmp(info->name, place->name) != 0)
-        return sill__fail(SILL_NOT_FOUND, "There is no server \"%s\".", place->name);
-    return SILL_OK;
-}
-
-static int find_server(struct sill__table *table, const struct sill__place *place)
-{
-    struct sill__owner_info info;
-    key_t key;
-    int status = read_record(place, &info);
-    if (status != SILL_OK)
-        return status;
-    if (!sill__table_parse(info.object, &key))
-        return sill__fail(SILL_NOT_FOUND, "The server \"%s\" does not listen over System V, but by "
-                                          "\"%.20s\".",
-                          place->name, info.object);
-    return sill__table_open(table, key, place->name);
-}
-
-/* A slot with its queues; waits for one. A key that something else has is passed over with the next
- * slot: ours is held meanwhile. */
-static int take_slot(struct sill__table *table, struct sill__seat *seat, int queues[2])
-{
-    struct sill__seat held[4];
-    unsigned count = 0;
-    int status = SILL_EXISTS;
-    while (status == SILL_EXISTS && count < sizeof held / sizeof held[0]) {
-        status = sill__table_take(table, seat);
-        if (status != SILL_OK)
-            break;
-        SILL__STEP(connect_slot);
-        status = sill__queues_make(table, seat->slot, &queues[0], &queues[1]);
-        if (status != SILL_OK)
-            held[count++] = *seat;
-    }
-    while (count > 0)
-        sill__seat_give_back(&held[--count]);
-    return status == SILL_EXISTS ? sill__fail(SILL_LIMIT, "Message queues of others have the keys of "
-                                                          "this server's.")
-                                 : status;
-}
-
-static int await_slot(struct sill__table *table, const struct sill__place *place, int64_t deadline,
-                      struct sill__seat *seat, int queues[2])
-{
-    int64_t pause = FIRST_PAUSE;
+    struct queue *queue = queue_of(mail);
+    unsigned short bell = wait->room ? ROOM : ITEMS;
     for (;;) {
-        int status = take_slot(table, seat, queues);
-        if (status != SILL_AGAIN)
+        int code = arm(queue, bell);
+        if (code != 0)
+            return is_gone(code) ? gone() : sill__fail_os("semop", code, "Waiting failed");
+        int status = look(queue, wait);
+        if (status != SILL_AGAIN) {
+            ring(queue, bell);
             return status;
-        int64_t left = deadline == SILL__FOREVER ? pause : deadline - sill__now_ns();
+        }
+        int64_t left = LOOK_NS;
+        if (wait->deadline != SILL__FOREVER && wait->deadline - sill__now_ns() < left)
+            left = wait->deadline - sill__now_ns();
         if (left <= 0)
-            return sill__fail(SILL_TIMEOUT, "The server \"%s\" had no place for another client in "
-                                            "time.",
-                              place->name);
-        sill__sleep_ns(left < pause ? left : pause);
-        pause = pause * 2 < LAST_PAUSE ? pause * 2 : LAST_PAUSE;
-        if (sill__sem_value(table->sets[0], SILL__SEM_ENDED) != 0)
-            return sill__fail(SILL_NOT_FOUND, "The server \"%s\" has just ended.", place->name);
+            return SILL_TIMEOUT;
+        struct sembuf zero = {bell, 0, 0};
+        struct timespec limit = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
+        if (semtimedop(queue->set, &zero, 1, &limit) == 0)
+            return SILL_OK;
+        if (errno != EAGAIN && errno != EINTR)
+            return is_gone(errno) ? gone() : sill__fail_os("semtimedop", errno, "Waiting failed");
     }
 }
 
-/* The queues are there: makes the connection and rings. */
-static int begin(struct sill__queue_conn **out, const struct sill__table *table,
-                 const struct sill__seat *seat, const int queues[2],
-                 const struct sill__place *place)
+static void wake(sill__mail *mail)
 {
-    struct sill__queue_conn *conn;
-    SILL__STEP(connect_queues);
-    int status = sill__queue_conn_make(&conn, seat, queues[1], queues[0]);
-    if (status != SILL_OK)
-        return status;
-    size_t length = strlen(place->directory);
-    conn->server.directory = sill__alloc(length + 1);
-    if (conn->server.directory == NULL)
-        status = sill__fail(SILL_NO_MEMORY, "There is no memory for a connection.");
-    else
-        status = sill__sem_peer(table->sets[0], SILL__SEM_MAGIC, &conn->peer);
-    if (status == SILL_OK && (sill__queue_peer_end(conn) != 0 || !ring(conn)))
-        status = sill__fail(SILL_NOT_FOUND, "The server \"%s\" has just ended.", place->name);
-    if (status != SILL_OK) {
-        sill__free(conn->server.directory);
-        sill__free(conn);
-        return status;
-    }
-    memcpy(conn->server.directory, place->directory, length + 1);
-    snprintf(conn->server.name, sizeof conn->server.name, "%s", place->name);
-    conn->server.key = table->key;
-    *out = conn;
+    int code = errno; /* a signal handler must leave it as it was */
+    ring(queue_of(mail), ITEMS);
+    ring(queue_of(mail), ROOM);
+    errno = code;
+}
+
+static int pollable(sill__mail *mail, sill_handle *out)
+{
+    (void)mail;
+    (void)out;
+    return sill__fail(SILL_UNSUPPORTED, "A System V queue has no handle to wait on.");
+}
+
+static int count(sill__mail *mail, uint64_t *messages)
+{
+    struct msqid_ds info = {0};
+    if (msgctl(queue_of(mail)->queue, IPC_STAT, &info) != 0)
+        return is_gone(errno) ? gone()
+                              : sill__fail_os("msgctl", errno, "The queue cannot be looked at");
+    *messages = info.msg_qnum;
     return SILL_OK;
-}
-
-static int queue_connect(sill__conn **out, const struct sill__place *place, int64_t deadline)
-{
-    struct sill__table table;
-    struct sill__seat seat;
-    struct sill__queue_conn *conn;
-    int queues[2];
-    int status = find_server(&table, place);
-    if (status == SILL_OK)
-        status = await_slot(&table, place, deadline, &seat, queues);
-    if (status != SILL_OK)
-        return status;
-    status = begin(&conn, &table, &seat, queues, place);
-    if (status != SILL_OK) {
-        sill__queues_remove(&table, seat.slot);
-        sill__seat_give_back(&seat);
-        return status;
-    }
-    *out = &conn->base;
-    return SILL_OK;
-}
-
-static enum sill__collected collect_client(void *arg, bool is_gone, struct sill__event *events,
-                                           size_t capacity, size_t *count)
-{
-    struct sill__queue_conn *conn = arg;
-    unsigned seen = sill__queue_events(conn, !is_gone);
-    if (seen != 0 && *count < capacity)
-        events[(*count)++] = (struct sill__event){conn->key, seen};
-    return SILL__COLLECTED_ALL;
-}
-
-static int queue_watch(sill__conn *base, sill__wait *wait, void *key)
-{
-    struct sill__queue_conn *conn = conn_of(base);
-    if (is_server(conn))
-        return sill__house_watch(conn, wait, key);
-    const struct sill__bell bell = {conn->seat.set,
-                                    sill__slot_sem(conn->seat.slot, SILL__SLOT_CLIENT_BELL),
-                                    collect_client, conn};
-    conn->key = key;
-    int status = sill__bell_bind(wait, &bell);
-    if (status == SILL_OK)
-        conn->wait = wait;
-    return status;
 }
 
 /* ---- closing ---- */
 
-struct tidying {
-    const struct sill__queue_server *server;
-    bool over; /* others are still there, or a new server is */
-};
-
-static int remove_ended(void *arg, const struct sill__owner_info *info)
+static void close_queue(sill__mail *mail, bool remove, bool ours)
 {
-    struct tidying *tidying = arg;
-    key_t key;
-    int status = SILL_EXISTS;
-    if (sill__table_parse(info->object, &key) && key == tidying->server->key)
-        status = sill__table_remove(key, tidying->server->name, true);
-    tidying->over = status != SILL_OK;
-    return status;
-}
-
-/* The server has ended: if no other client is left, all that it had goes. */
-static void tidy(const struct sill__queue_server *server)
-{
-    struct tidying tidying = {server, false};
-    for (int tries = 0; tries < TIDY_TRIES && !tidying.over; tries++) {
-        int status = sill__owner_remove_stale(server->directory, SILL__OWNER_SERVER, server->name,
-                                              remove_ended, &tidying);
-        if (status == SILL_NOT_FOUND) /* nobody's any more, not even the next listen's */
-            sill__table_remove(server->key, server->name, true);
-        if (status != SILL_EXISTS)
-            return;
-        if (!tidying.over)
-            sill__sleep_ns(1000000); /* it has not quite let go of its record */
+    struct queue *queue = queue_of(mail);
+    if (remove) {
+        msgctl(queue->queue, IPC_RMID, NULL);
+        semctl(queue->set, 0, IPC_RMID);
+    } else if (ours && !mail->owner) {
+        leave(queue);
     }
+    sill__free(queue);
 }
 
-/* The last of a client's end: nobody sleeps on its bell. */
-static void leave(void *arg)
+static int remove_queue(const struct sill__queue_place *place)
 {
-    struct sill__queue_conn *conn = arg;
-    if (conn->generation == sill__fork_generation()) {
-        sill_error before = *sill_last_error();
-        sill__seat_end_client(&conn->seat);
-        if (sill__sem_value(conn->seat.first, SILL__SEM_ENDED) > 0)
-            tidy(&conn->server);
-        sill__error_restore(&before);
-    }
-    sill__free(conn->server.directory);
-    sill__free(conn);
+    struct msqid_ds info = {0};
+    key_t key = IPC_PRIVATE;
+    int set = -1, id = -1;
+    if (place->object[0] == '\0')
+        return SILL_NOT_FOUND;
+    int status = find_set(place, &key, &set);
+    if (status != SILL_OK)
+        return status;
+    bool made = value(set, MADE) == 1;
+    status = find_queue(key, &info, &id);
+    if (status == SILL_OK &&
+        (made || (info.msg_qnum == 0 && info.msg_lspid == 0 && info.msg_lrpid == 0)))
+        msgctl(id, IPC_RMID, NULL);
+    if (semctl(set, 0, IPC_RMID) != 0 && !is_gone(errno))
+        return sill__fail_os("semctl", errno, "The semaphores of a queue cannot be removed");
+    return SILL_OK;
 }
 
-static void queue_unwatch(sill__conn *base)
-{
-    struct sill__queue_conn *conn = conn_of(base);
-    if (is_server(conn)) {
-        sill__house_unwatch(conn);
-    } else if (conn->wait != NULL && conn->generation == sill__fork_generation()) {
-        sill__bell_unbind(conn->wait, NULL);
-        conn->wait = NULL;
-    }
-}
-
-static void queue_close(sill__conn *base)
-{
-    struct sill__queue_conn *conn = conn_of(base);
-    if (is_server(conn))
-        sill__house_close(conn);
-    else if (conn->wait != NULL && conn->generation == sill__fork_generation())
-        sill__bell_unbind(conn->wait, leave);
-    else
-        leave(conn);
-}
-
-static const sill_peer *queue_peer(const sill__conn *base)
-{
-    return &((const struct sill__queue_conn *)base)->peer;
-}
-
-/* What was prepaid tells of the very process, but only that it has ended, not by a handle of it. */
-static int queue_peer_alive(const sill__conn *base)
-{
-    const struct sill__queue_conn *conn = (const struct sill__queue_conn *)base;
-    switch (sill__queue_peer_end(conn)) {
-    case 0:
-        return 1;
-    case SILL__END_DIED:
-        return 0;
-    default:
-        return -1;
-    }
-}
-
-const struct sill__channel_ops sill__queue_ops = {
-    .name = "sysv",
-    .family = SILL_FAMILY_SYSV,
-    .caps = SILL__CHANNEL_TAKEN,
-    .region = SILL_REGION_SYSV_PRIVATE,
-    .wait = &sill__wait_sysv,
-    .object = sill__house_object,
-    .listen = sill__house_listen,
-    .accept = sill__house_accept,
-    .unlisten = sill__house_unlisten,
-    .remove_stale = sill__house_remove_stale,
-    .connect = queue_connect,
-    .send = queue_send,
-    .recv = queue_recv,
-    .export_handle = queue_export,
-    .unexport = queue_unexport,
-    .import_handle = queue_import,
-    .taken = queue_taken,
-    .under_way = NULL,
-    .untaken = queue_untaken,
-    .watch = queue_watch,
-    .unwatch = queue_unwatch,
-    .watch_listen = sill__house_watch_listen,
-    .unwatch_listen = sill__house_unwatch_listen,
-    .peer = queue_peer,
-    .peer_alive = queue_peer_alive,
-    .close = queue_close,
+const struct sill__queue_ops sill__sysv_queue_ops = {
+    .kind = SILL_CHANNEL_SYSV,
+    .owner = SILL__OWNER_QUEUE_SYSV,
+    .bounds = bounds,
+    .object_name = object_name,
+    .create = create,
+    .open = open_queue,
+    .state = state,
+    .put = put,
+    .take = take,
+    .wait = wait_queue,
+    .wake = wake,
+    .pollable = pollable,
+    .count = count,
+    .close = close_queue,
+    .remove = remove_queue,
 };

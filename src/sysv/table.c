@@ -285,7 +285,7 @@ void sill__seat_reclaim(const struct sill__table *table, const struct sill__seat
     unsigned end = sill__slot_sem(seat->slot, SILL__SLOT_SERVER_END);
     struct sembuf again[] = {change(end, -SILL__END_CLOSED, 0), change(end, 1, 0),
                              change(end, -1, SEM_UNDO)};
-    sill__queues_remove(table, seat->slot);
+    sill__slot_queues_remove(table, seat->slot);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_RANG), 0);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_WANTS), 0);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_SERVER_WANTS), 0);
@@ -372,7 +372,7 @@ int sill__table_remove(key_t key, const char *name, bool unused)
         if (sill__block_values(table.sets[block], values))
             for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++)
                 if (values[sill__slot_sem(i, SILL__SLOT_FREE)] == 0)
-                    sill__queues_remove(&table, block * SILL__SLOTS_OF_BLOCK + i);
+                    sill__slot_queues_remove(&table, block * SILL__SLOTS_OF_BLOCK + i);
         if (semctl(table.sets[block], 0, IPC_RMID) != 0 && errno != EIDRM && errno != EINVAL)
             return sill__fail_os("semctl", errno, "The semaphores of \"%s\" cannot be removed.", name);
     }
@@ -525,7 +525,7 @@ static int make_queue(key_t key, int *out)
     return SILL_OK;
 }
 
-int sill__queues_make(const struct sill__table *table, unsigned slot, int *to_server,
+int sill__slot_queues_make(const struct sill__table *table, unsigned slot, int *to_server,
                       int *to_client)
 {
     int first = -1;
@@ -556,14 +556,14 @@ static int find_queue(key_t key, int *out)
     return SILL_OK;
 }
 
-int sill__queues_open(const struct sill__table *table, unsigned slot, int *to_server,
+int sill__slot_queues_open(const struct sill__table *table, unsigned slot, int *to_server,
                       int *to_client)
 {
     int status = find_queue(queue_key(table, slot, 0), to_server);
     return status == SILL_OK ? find_queue(queue_key(table, slot, 1), to_client) : status;
 }
 
-void sill__queues_remove(const struct sill__table *table, unsigned slot)
+void sill__slot_queues_remove(const struct sill__table *table, unsigned slot)
 {
     int queue;
     for (unsigned way = 0; way < 2; way++)

@@ -150,11 +150,11 @@ bool sill__seat_ring_client(const struct sill__seat *seat);
 
 /* Makes (client) or opens (server) both queues of a slot. 0; EXISTS (something else has a key);
  * NOT_FOUND, DENIED (not the client's own); LIMIT; NO_MEMORY; OS. On failure none is left. */
-int sill__queues_make(const struct sill__table *table, unsigned slot, int *to_server,
+int sill__slot_queues_make(const struct sill__table *table, unsigned slot, int *to_server,
                       int *to_client);
-int sill__queues_open(const struct sill__table *table, unsigned slot, int *to_server,
+int sill__slot_queues_open(const struct sill__table *table, unsigned slot, int *to_server,
                       int *to_client);
-void sill__queues_remove(const struct sill__table *table, unsigned slot);
+void sill__slot_queues_remove(const struct sill__table *table, unsigned slot);
 
 /* Who last changed the semaphore, as a peer whose user is the set's maker. OS if the set is gone. */
 int sill__sem_peer(int set, unsigned number, sill_peer *peer);

@@ -292,7 +292,7 @@ static int hold(struct sill__owner *place, uint64_t instance, struct sill__owner
 
 static int in_use(const struct record *record, enum sill__owner_state state)
 {
-    const char *what = record->info.kind == SILL__OWNER_SERVER ? "server" : "region";
+    const char *what = sill__owner_kind_noun(record->info.kind);
     if (state == SILL__OWNER_KEPT)
         return sill__fail(SILL_EXISTS, "The %s \"%s\" exists: it was made to be kept.", what,
                           record->info.name);

@@ -482,6 +482,7 @@ static void pipe_close(sill__conn *base)
 
 const struct sill__channel_ops sill__pipe_ops = {
     .name = "pipe",
+    .kind = SILL_CHANNEL_NAMED_PIPE,
     .caps = SILL__CHANNEL_HANDLES | SILL__CHANNEL_TAKEN,
     .listen = sill__pipe_listen,
     .accept = sill__pipe_accept,

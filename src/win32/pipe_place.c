@@ -44,7 +44,7 @@ static int file_path(const struct sill__place *place, wchar_t **out)
 {
     char name[sizeof place->file + 8];
     wchar_t *directory;
-    snprintf(name, sizeof name, "%s.pipe", place->file);
+    snprintf(name, sizeof name, "%s~pipe", place->file);
     int status = sill__path_wide(place->directory, &directory);
     if (status != SILL_OK)
         return status;
@@ -83,7 +83,7 @@ static int file_make(const struct sill__place *place, struct sill__security *sec
     sill__free(path);
     if (file == INVALID_HANDLE_VALUE)
         return sill__fail_os_as(code == ERROR_FILE_EXISTS ? SILL_DENIED : sill__os_status(code),
-                                "CreateFileW", code, "The file %s.pipe in %.200s cannot be made.",
+                                "CreateFileW", code, "The file %s~pipe in %.200s cannot be made.",
                                 place->file, place->directory);
     *out = file;
     return SILL_OK;
@@ -105,7 +105,7 @@ int sill__pipe_publish(const struct sill__place *place, const char token[SILL__P
         return status;
     if (!WriteFile(file, token, SILL__PIPE_TOKEN, &written, NULL)) {
         status = sill__fail_os("WriteFile", GetLastError(),
-                               "The file %s.pipe in %.200s cannot be written.", place->file,
+                               "The file %s~pipe in %.200s cannot be written.", place->file,
                                place->directory);
         CloseHandle(file);
         return status;
@@ -146,7 +146,7 @@ static int read_token(const struct sill__place *place, char token[SILL__PIPE_TOK
         (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND))
         return nobody(place, "CreateFileW", code);
     if (file == INVALID_HANDLE_VALUE)
-        return sill__fail_os("CreateFileW", code, "The file %s.pipe in %.200s cannot be opened.",
+        return sill__fail_os("CreateFileW", code, "The file %s~pipe in %.200s cannot be opened.",
                              place->file, place->directory);
     char text[SILL__PIPE_TOKEN + 2] = {0}; /* one more than it may have, and an end */
     DWORD size = 0;
@@ -170,7 +170,7 @@ int sill__pipe_remove_stale(const struct sill__place *place)
     sill__free(path);
     if (fine || code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND)
         return SILL_OK;
-    return sill__fail_os("DeleteFileW", code, "The file %s.pipe in %.200s cannot be removed.",
+    return sill__fail_os("DeleteFileW", code, "The file %s~pipe in %.200s cannot be removed.",
                          place->file, place->directory);
 }
 

@@ -144,6 +144,16 @@ await_files() {
     fail "never $1 files in $2"
 }
 
+# await_any DIRECTORY: until something is there.
+await_any() {
+    local i
+    for ((i = 0; i < 600; i++)); do
+        [ -z "$(find "$1" -mindepth 1 ! -name .lock)" ] || return 0
+        sleep 0.1
+    done
+    fail "$1 stays empty"
+}
+
 bytes() { head -c "$1" /dev/urandom >"$2"; }
 
 # is_json FILE: all of it is one JSON value.

@@ -73,11 +73,9 @@ wrong --family other
 wrong --region other
 passed "wrong usage"
 
-expect 1 bench --family sysv
-said "sysv is not available"
 [ -n "$windows" ] && other=posix || other=win32
 expect 1 bench --family $other
-said "not available on this system"
+said "do not exist on this system"
 expect 1 bench --region file --seconds 0.05
 said "not available for ports"
 expect 1 bench --policy does-not-exist
@@ -103,3 +101,20 @@ if [ -z "$windows" ]; then
     left_nothing
     passed "the second process ends with the first"
 fi
+
+wrong --compare --mode throughput
+wrong --compare --loan
+wrong --compare --clients 2
+expect 0 bench --compare --sizes 8,4K,1M --seconds 0.1 --json
+each_line_json out
+for size in 8 4096 1048576; do
+    gave "^\{\"size\":$size,\"chosen\":\"[a-z]+\",\"best\":\"[a-z]+\",\"regret\":$number,"
+done
+[ "$(tail -1 out | tr -d '\r' | sed -E 's/[0-9.]+/N/')" = '{"max_regret":N}' ] || fail "no maximum"
+echo '{"path": "channel"}' >forced.json
+expect 0 bench --compare --sizes 64K,64K,8 --seconds 0.1 --policy forced.json
+gave "^ +8 B +channel "
+gave "^maximum regret $number"
+[ "$(grep -c "64 KiB  *channel" out)" = 1 ] || fail "a size stands twice"
+left_nothing
+passed "comparing"

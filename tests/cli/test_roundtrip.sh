@@ -3,12 +3,13 @@
 # shellcheck source=tests/cli/common.bash
 . "$(dirname "$0")/common.bash"
 
-start server serve echo-1 --echo
+echo '{"mapped_min": 65536}' >gap.json # what lies below goes over the channel
+start server serve echo-1 --echo --policy gap.json
 path_of() { if [ "$1" -le 4096 ]; then echo inline; elif [ "$1" -lt 65536 ]; then echo channel; else echo mapped; fi; }
 
 for size in 0 1 100 4096 10000 65536 1048576 67108864; do
     bytes "$size" in
-    expect 0 call echo-1 in -o back --wait "$patience" --timeout "$patience" -v
+    expect 0 call echo-1 in -o back --wait "$patience" --timeout "$patience" -v --policy gap.json
     cmp in back || fail "$size bytes came back as others"
     path=$(path_of "$size")
     said "request $size bytes, $path, copies [012]; reply $size bytes, $path, copies [012]; [0-9.]+ ms"

@@ -4,12 +4,12 @@
 . "$(dirname "$0")/common.bash"
 
 expect 0 policy explain 0 100 8K 64K 1m 1G 1T
-[ "$(cut -f1,2 out | tr -d '\r' | tr '\t\n' ': ')" = "0:inline 100:inline 8192:channel 65536:mapped 1048576:mapped 1073741824:rounds 1099511627776:rounds " ] ||
+[ "$(cut -f1,2 out | tr -d '\r' | tr '\t\n' ': ')" = "0:inline 100:inline 8192:mapped 65536:mapped 1048576:mapped 1073741824:rounds 1099511627776:rounds " ] ||
     fail "explain: $(cat out)"
-[ "$(awk -F'\t' 'NF == 3 && $3 != ""' out | wc -l)" = 7 ] || fail "explain: reasons are missing"
+[ "$(awk -F'\t' 'NF == 6 && $6 != ""' out | wc -l)" = 7 ] || fail "explain: reasons are missing"
 expect 0 policy explain 4096 --json
 is_json out
-gave '\{"size":4096,"path":"inline","reason":"'
+gave '\{"size":4096,"path":"inline","ns":null,"runner_up":"","runner_up_ns":null,"reason":"'
 passed "policy explain"
 
 expect 0 policy show
@@ -24,7 +24,8 @@ expect 0 policy check policy.json
 gave "good"
 echo '{"inline_max": 1, "mapped_min": 5, "path": "mapped"}' >policy.json
 expect 0 policy show --policy policy.json
-gave "^mapped_min	5"
+gave "^mapped_min	5	set"
+gave "^spin_ns	20000	default"
 gave "^file	.*policy.json"
 gave "^path	mapped"
 SILL_POLICY=policy.json expect 0 policy explain 5
@@ -45,6 +46,18 @@ expect 0 doctor
 for line in "^system	name	" "^cores	" "^kind	" "^channel	"; do gave "$line"; done
 [ "$(awk -F'\t' 'NF != 7 || ($5 != "good" && $5 != "low" && $5 != "missing")' out | wc -l)" = 0 ] ||
     fail "doctor: $(cat out)"
+for kind in socket named-pipe pipe fifo mqueue sysv queue; do
+    gave "^channel	$kind	(present|limited|absent)	"
+done
+gave "^channel	pipe	present	"
+gave "^channel	fifo	present	"
+if [ -z "$windows" ]; then
+    (ulimit -q 100000 && sill doctor) >out
+    gave "^channel	mqueue	limited		low	.*100000 bytes.*	prlimit"
+    (ulimit -q 100 && sill doctor) >out
+    gave "^channel	mqueue	absent		missing	.*ulimit -q"
+    expect 0 doctor
+fi
 [ -n "$windows" ] || for limit in shm_size shmmax shmall shmmni msgmax; do gave "^limit	$limit	"; done
 expect 0 doctor --json
 is_json out

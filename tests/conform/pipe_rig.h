@@ -28,7 +28,7 @@ static inline struct sill__place place_make(void)
     char file[sizeof place.file + 8];
     support_name(place_name, "Pipe");
     snprintf(place.file, sizeof place.file, "t.%s", place_name);
-    snprintf(file, sizeof file, "%s.pipe", place.file);
+    snprintf(file, sizeof file, "%s~pipe", place.file);
     support_path(file_path, file);
     return place;
 }

@@ -113,6 +113,35 @@ static void sizes_and_paths(void **state)
     assert_int_equal(1, rig.closed);
 }
 
+/* A port that learns delivers every size as any other, and its policy stays a policy. */
+static void learning(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 8, 1000, 3000, 5000, 20000};
+    struct rig rig;
+    rig_start(&rig, NULL);
+    sill_port_options options = SILL_PORT_OPTIONS_INIT;
+    options.learn = 1;
+    sill_port *port = NULL;
+    support_ok(sill_connect(&port, rig.name, &options));
+    sill_port_statistics s = {.struct_size = sizeof s};
+    sill_port_traits traits = {.struct_size = sizeof traits};
+    for (unsigned i = 0; i < 64 * 16 * 3; i++) {
+        sill_message reply = SILL_MESSAGE_INIT;
+        echo(port, sizes[i % 6], SUPPORT_PATIENCE_MS, &reply);
+        sill_release(&reply);
+    }
+    support_ok(sill_port_get_statistics(port, &s));
+    assert_true(s.sent[SILL_PATH_CHANNEL].messages >= 1); /* another path was tried */
+    assert_int_equal(64 * 16 * 3, s.sent[SILL_PATH_CHANNEL].messages +
+                                      s.sent[SILL_PATH_INLINE].messages +
+                                      s.sent[SILL_PATH_MAPPED].messages);
+    support_ok(sill_port_get_traits(port, &traits));
+    support_ok(sill_policy_validate(&traits.policy));
+    sill_port_close(port);
+    rig_stop(&rig);
+}
+
 static void forced_paths(void **state)
 {
     (void)state;
@@ -719,6 +748,7 @@ int main(int argc, char **argv)
         SUPPORT_TEST(connect_data),
         SUPPORT_TEST(connect_fails),
         SUPPORT_TEST(sizes_and_paths),
+        SUPPORT_TEST(learning),
         SUPPORT_TEST(forced_paths),
         SUPPORT_TEST(beyond_the_limit),
         SUPPORT_TEST(segments_are_reused),

@@ -411,13 +411,20 @@ struct race {
     atomic_int wins;
 };
 
-/* Removes what nobody has open for long. */
-static int remove_soon(int kind, const char *name)
+static sill_region_options race_options(const struct race *race)
 {
-    int rc = try_remove(kind, name);
+    sill_region_options options = regions_options(race->kind);
+    options.timeout_ms = SUPPORT_PATIENCE_MS;
+    return options;
+}
+
+/* Removes what nobody has open for long. */
+static int remove_soon(const char *name, const sill_region_options *options)
+{
+    int rc = sill_region_remove(name, options);
     for (int64_t end = support_now_ms() + SUPPORT_PATIENCE_MS;
-         rc == SILL_DENIED && regions_may_be_stuck(kind) && support_now_ms() < end;
-         rc = try_remove(kind, name))
+         rc == SILL_DENIED && regions_may_be_stuck(options->kind) && support_now_ms() < end;
+         rc = sill_region_remove(name, options))
         support_sleep_ms(1);
     return rc;
 }
@@ -426,7 +433,7 @@ static int remove_soon(int kind, const char *name)
 static int run_creator(void *arg)
 {
     struct race *race = arg;
-    sill_region_options options = regions_options(race->kind);
+    sill_region_options options = race_options(race);
     for (int round = 0; round < 100; round++) {
         sill_region *region;
         int rc = sill_region_create(&region, race->name, SIZE, &options);
@@ -445,7 +452,7 @@ static int run_creator(void *arg)
             rc = sill_region_remove(race->name, &options);
         sill_region_close(region);
         if (regions_may_be_stuck(race->kind))
-            rc = remove_soon(race->kind, race->name);
+            rc = remove_soon(race->name, &options);
         if (rc != 0)
             return rc;
     }
@@ -456,7 +463,7 @@ static int run_creator(void *arg)
 static int run_opener(void *arg)
 {
     struct race *race = arg;
-    sill_region_options options = regions_options(race->kind);
+    sill_region_options options = race_options(race);
     for (int round = 0; round < 200; round++) {
         sill_region *region;
         int rc = sill_region_open(&region, race->name, &options);
@@ -495,7 +502,7 @@ static void creators_and_openers_race(void **state)
 static int run_create_or_open(void *arg)
 {
     struct race *race = arg;
-    sill_region_options options = regions_options(race->kind);
+    sill_region_options options = race_options(race);
     options.open_existing = 1;
     sill_region *region;
     int rc = sill_region_create(&region, race->name, SIZE, &options);

@@ -181,7 +181,7 @@ static void a_list_can_be_ended(void **state)
 static void similar_names_live_side_by_side(void **state)
 {
     (void)state;
-    static const char *const names[] = {"a", "a.sock", "a.lock", "a.", "server.a", ".lock"};
+    static const char *const names[] = {"a", "a.sock", "a.pipe", "a.lock", "a.", "server.a", ".lock"};
     struct sill__named_listen listen[sizeof names / sizeof names[0]];
     size_t count = sizeof names / sizeof names[0];
     for (size_t i = 0; i < count; i++)
@@ -340,7 +340,7 @@ static void running_out_of_memory_harms_nothing(void **state)
 /* ---- facts ---- */
 
 struct known {
-    unsigned count, kinds, channels, failed, limits;
+    unsigned count, kinds, channels, present, failed, limits;
     char system[40], cores[24], bad[200], reason[500];
 };
 
@@ -371,7 +371,14 @@ static int know(void *arg, const sill_fact *fact)
     known->limits += strcmp(fact->topic, "limit") == 0;
     known->kinds += kind;
     known->channels += channel;
-    if ((kind || channel) && strcmp(fact->value, "works") != 0) {
+    if (kind || channel) {
+        bool present = strcmp(fact->value, "present") == 0;
+        bool limited = strcmp(fact->value, "limited") == 0;
+        if (!present && !limited && strcmp(fact->value, "absent") != 0)
+            snprintf(known->bad, sizeof known->bad, "%s is %s", fact->name, fact->value);
+        known->present += present || limited;
+    }
+    if ((kind || channel) && fact->verdict == SILL_FACT_MISSING) {
         known->failed++;
         snprintf(known->reason, sizeof known->reason, "%s: %s", fact->name, fact->note);
     }
@@ -386,11 +393,17 @@ static void facts_are_told(void **state)
     assert_string_equal(known.bad, "");
     if (known.failed > 0)
         fail_msg("%s", known.reason);
-    unsigned kinds = 0;
-    while (sill__regions[kinds] != NULL)
-        kinds++;
-    assert_int_equal(known.kinds, kinds);
-    assert_int_equal(known.channels, 1);
+    unsigned present = 0;
+    while (sill__regions[present] != NULL)
+        present++;
+    for (int kind = SILL_CHANNEL_SOCKET; kind <= SILL_CHANNEL_QUEUE; kind++) {
+        sill_channel_traits traits = {.struct_size = sizeof traits};
+        support_ok(sill_channel_get_traits(kind, &traits));
+        present += traits.available != 0;
+    }
+    assert_int_equal(known.present, present);
+    assert_int_equal(known.kinds, SILL_REGION_WIN32);
+    assert_int_equal(known.channels, SILL_CHANNEL_QUEUE);
     assert_true(known.limits > 0);
     assert_true(strtol(known.cores, NULL, 10) >= 1);
 #ifdef _WIN32
@@ -442,7 +455,7 @@ static void facts_say_what_fails(void **state)
     support_setenv("SILL_RUNTIME_DIR", support_directory());
     support_ok(status);
     assert_string_equal(known.bad, "");
-    assert_int_equal(known.channels, 1);
+    assert_int_equal(known.channels, SILL_CHANNEL_QUEUE);
     assert_true(known.failed >= 1);
 }
 

@@ -6,6 +6,8 @@
 
 #ifdef SILL_STEPS
 
+#include "stop_rig.h"
+
 enum { MIB = 1024 * 1024 };
 
 static int run_listener(int argc, char **argv)
@@ -35,39 +37,6 @@ static int run_client(int argc, char **argv)
     return 0;
 }
 
-static bool has_content(void *arg)
-{
-    size_t size = 0;
-    char *text = support_read_file(arg, &size);
-    free(text);
-    return size > 0;
-}
-
-struct stop {
-    char at[64];
-    char where[SUPPORT_PATH_SIZE + 32];
-    char notice[SUPPORT_PATH_SIZE];
-};
-
-static struct support_process *start_to_stop(struct stop *stop, const char *role, const char *name,
-                                             const char *step)
-{
-    support_path(stop->notice, "notice");
-    snprintf(stop->at, sizeof stop->at, "SILL_STOP_AT=%s", step);
-    snprintf(stop->where, sizeof stop->where, "SILL_STOP_NOTICE=%s", stop->notice);
-    const char *const arguments[] = {name, NULL};
-    const char *const environment[] = {stop->at, stop->where, NULL};
-    return support_start(role, arguments, environment);
-}
-
-static void kill_when_stopped(struct stop *stop, struct support_process *process)
-{
-    if (!support_until(has_content, stop->notice, SUPPORT_PATIENCE_MS))
-        fail_msg("the process does not come to %s", stop->at);
-    remove(stop->notice);
-    support_kill(process);
-}
-
 static void killed_listener_frees_its_name(void **state)
 {
     static const char *const steps[] = {"listen_claimed", "listen_bound"};
@@ -78,8 +47,8 @@ static void killed_listener_frees_its_name(void **state)
         sill_listener *listener = NULL;
         sill_channel *channel = NULL;
         support_name(name, "kill");
-        struct support_process *process = start_to_stop(&stop, "listener", name, steps[i]);
-        assert_true(support_until(has_content, stop.notice, SUPPORT_PATIENCE_MS));
+        struct support_process *process = start_to_stop(&stop, "listener", steps[i], name, NULL);
+        await_stop(&stop);
         support_status(SILL_EXISTS, sill_channel_listen(&listener, name, NULL));
         kill_when_stopped(&stop, process);
         support_status(SILL_NOT_FOUND, sill_channel_connect(&channel, name, NULL, 5000));
@@ -111,7 +80,7 @@ static void killed_client_is_told(void **state)
         size_t size;
         support_name(name, "kill");
         support_ok(sill_channel_listen(&listener, name, NULL));
-        struct support_process *process = start_to_stop(&stop, "client", name, cases[i].step);
+        struct support_process *process = start_to_stop(&stop, "client", cases[i].step, name, NULL);
         support_ok(sill_channel_accept(listener, &server, SUPPORT_PATIENCE_MS));
         for (int k = 0; k < cases[i].frames; k++)
             support_ok(sill_channel_receive(server, buffer, sizeof buffer, &size, NULL, NULL,

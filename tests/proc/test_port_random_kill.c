@@ -419,7 +419,12 @@ static void servers_die(void **state)
     kill_servers(3);
     unsigned before = support_handles();
     kill_servers(kills() - 3);
+#ifdef _WIN32
+    /* What a server put into its client's table just before it died, nobody can tell the client. */
+    assert_in_range(support_handles(), before, before + kills() - 3);
+#else
     assert_int_equal(before, support_handles());
+#endif
 }
 
 static const struct CMUnitTest tests[] = {SUPPORT_TEST(clients_die), SUPPORT_TEST(servers_die)};

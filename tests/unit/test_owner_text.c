@@ -112,7 +112,7 @@ static void records_come_back(void **state)
     (void)state;
     char text[SILL__OWNER_TEXT + 1];
     struct sill__owner_info before = sample(), after;
-    for (int kind = SILL__OWNER_SERVER; kind <= SILL__OWNER_REGION_WIN32; kind++) {
+    for (int kind = SILL__OWNER_SERVER; kind <= SILL__OWNER_PIPE_PEER; kind++) {
         before.kind = (enum sill__owner_kind)kind;
         before.kept = kind % 2 == 0;
         assert_int_equal(sill__owner_format(&before, text, sizeof text), SILL__OWNER_TEXT);

@@ -32,12 +32,13 @@ static void default_values(void **state)
     sill_policy policy = defaults();
     assert_int_equal(policy.struct_size, sizeof policy);
     assert_int_equal(policy.inline_max, 4096);
-    assert_int_equal(policy.mapped_min, 65536);
+    assert_int_equal(policy.mapped_min, 4097);
     assert_int_equal(policy.segment_size, MIB);
     assert_int_equal(policy.segments_max, 16);
     assert_int_equal(policy.mapped_max, 256 * MIB);
     assert_int_equal(policy.ring_size, 16 * KIB);
     assert_int_equal(policy.spin_ns, 20000);
+    assert_int_equal(policy.nontemporal_min, 16 * KIB);
     assert_int_equal(policy.path, SILL_PATH_AUTO);
     assert_int_equal(sill_policy_validate(&policy), SILL_OK);
 }
@@ -67,7 +68,7 @@ struct pick {
     int path;
 };
 
-/* With the default thresholds: ring up to 4 KiB, mapped from 64 KiB to 256 MiB. */
+/* With a gap for the channel: ring up to 4 KiB, mapped from 64 KiB to 256 MiB. */
 static const struct pick picks[] = {
     /* rings and mappings */
     {SILL_PATH_AUTO, BOTH, 0, SILL_PATH_INLINE},
@@ -137,6 +138,7 @@ static void pick_table(void **state)
 {
     (void)state;
     sill_policy policy = defaults();
+    policy.mapped_min = 64 * KIB;
     for (size_t i = 0; i < sizeof picks / sizeof picks[0]; i++) {
         const struct pick *p = &picks[i];
         const char *reason = NULL;
@@ -150,6 +152,17 @@ static void pick_table(void **state)
         assert_true(strlen(reason) > 10);
         assert_int_equal(sill_policy_pick(&policy, p->size, p->can, NULL), path);
     }
+}
+
+/* By default nothing goes over the channel where there is shared memory. */
+static void pick_by_default(void **state)
+{
+    (void)state;
+    sill_policy policy = defaults();
+    assert_int_equal(sill_policy_pick(&policy, 4096, BOTH, NULL), SILL_PATH_INLINE);
+    assert_int_equal(sill_policy_pick(&policy, 4097, BOTH, NULL), SILL_PATH_MAPPED);
+    assert_int_equal(sill_policy_pick(&policy, 256 * MIB, BOTH, NULL), SILL_PATH_MAPPED);
+    assert_int_equal(sill_policy_pick(&policy, 256 * MIB + 1, BOTH, NULL), SILL_PATH_ROUNDS);
 }
 
 /* The limit need not be a power of two. */
@@ -285,6 +298,7 @@ static void contradictions(void **state)
     assert_invalid(&policy, "The policy's \"inline_max\" is 4096, but must be less than "
                             "\"mapped_min\", which is 4096.");
     policy = defaults();
+    policy.mapped_min = MIB;
     policy.ring_size = 65536;
     policy.inline_max = 16384;
     assert_int_equal(sill_policy_validate(&policy), SILL_OK);
@@ -311,7 +325,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(default_values),  cmocka_unit_test(path_names),
-        cmocka_unit_test(pick_table),      cmocka_unit_test(pick_at_other_limits),
+        cmocka_unit_test(pick_table),
+        cmocka_unit_test(pick_by_default),      cmocka_unit_test(pick_at_other_limits),
         cmocka_unit_test(pick_never_auto), cmocka_unit_test(wants_struct_size),
         cmocka_unit_test(ranges),          cmocka_unit_test(units),
         cmocka_unit_test(path_is_checked), cmocka_unit_test(contradictions),

@@ -62,7 +62,7 @@ static void assert_loads(const char *file, uint64_t spin_ns, const char *expecte
     char source[SUPPORT_PATH_SIZE + 64] = "untouched";
     support_ok(sill_policy_load(&policy, file, source, sizeof source));
     assert_int_equal(policy.spin_ns, spin_ns);
-    assert_int_equal(policy.mapped_min, 65536);
+    assert_int_equal(policy.mapped_min, 4097);
     if (expected_source != NULL)
         assert_string_equal(source, expected_source);
 }

@@ -15,8 +15,8 @@
 #define ANY_RING   "a power of two from 4096 to 268435456."
 #define ANY_PATH   "one of \"auto\", \"channel\", \"inline\", \"mapped\" and \"rounds\"."
 #define ALL_KEYS                                                                                   \
-    "inline_max, mapped_min, segment_size, segments_max, mapped_max, ring_size, spin_ns, path "    \
-    "and $schema."
+    "inline_max, mapped_min, segment_size, segments_max, mapped_max, ring_size, spin_ns, "          \
+    "nontemporal_min, path, family, tuned and $schema."
 
 static int parse(sill_policy *policy, const char *text)
 {
@@ -110,7 +110,7 @@ static const struct {
      "p:2:2: " INLINE_MAX "is 9000, but must be less than \"mapped_min\", which is 8000."},
     {"{\n\"mapped_min\": 8}",
      "p:2:1: " INLINE_MAX "is 4096 by default, but must be less than \"mapped_min\", which is 8."},
-    {"{\"inline_max\": 20000}",
+    {"{\"inline_max\": 20000, \"mapped_min\": 30000}",
      "p:1:2: " INLINE_MAX
      "is 20000, but must be at most a quarter of \"ring_size\", which is 16384 by default."},
     {"{\"segment_size\": 1073741824}",
@@ -201,7 +201,8 @@ static void takes_every_key(void **state)
     sill_policy policy = SILL_POLICY_INIT;
     support_ok(parse(&policy, "{\"inline_max\": 1, \"mapped_min\": 2, \"segment_size\": 8192,\n"
                               " \"segments_max\": 4, \"mapped_max\": 9984, \"ring_size\": 4096,\r\n"
-                              "\t\"spin_ns\": 0, \"path\": \"rounds\", \"$schema\": \"s\"}\n"));
+                              "\t\"spin_ns\": 0, \"nontemporal_min\": 7, \"path\": \"rounds\",\n"
+                              " \"$schema\": \"s\"}\n"));
     assert_int_equal(policy.inline_max, 1);
     assert_int_equal(policy.mapped_min, 2);
     assert_int_equal(policy.segment_size, 8192);
@@ -209,6 +210,7 @@ static void takes_every_key(void **state)
     assert_int_equal(policy.mapped_max, 9984);
     assert_int_equal(policy.ring_size, 4096);
     assert_int_equal(policy.spin_ns, 0);
+    assert_int_equal(policy.nontemporal_min, 7);
     assert_int_equal(policy.path, SILL_PATH_ROUNDS);
 }
 
@@ -216,7 +218,7 @@ static void takes_parts(void **state)
 {
     (void)state;
     static const char *const texts[] = {"{}", " {\n}\n", "{\"path\":\"auto\"}",
-                                        "{\"mapped\\u005fmin\": 65536}", "{\"spin_ns\": 20000}"};
+                                        "{\"mapped\\u005fmin\": 4097}", "{\"spin_ns\": 20000}"};
     sill_policy standard = SILL_POLICY_INIT;
     support_ok(sill_policy_defaults(&standard));
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -272,7 +274,7 @@ static void scans_any_bytes(void **state)
         char *copy = malloc(size + 1); /* of that size, so that a sanitizer sees a look past it */
         assert_non_null(copy);
         memcpy(copy, texts[i], size);
-        if (sill__json_scan_begin(&scan, copy, size))
+        if (sill__json_scan_begin(&scan, copy, size, 0))
             while (sill__json_scan_next(&scan, &member)) {
                 assert_true(member.key < member.key_end && member.key_end <= member.value);
                 assert_true(member.value <= size && ++count <= size);
@@ -310,7 +312,7 @@ static void schema_is_the_table(void **state)
     assert_string_equal(json_string_value(json_object_get(schema, "$schema")),
                         "https://json-schema.org/draft/2020-12/schema");
     assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
-    assert_int_equal(json_object_size(properties), SILL__POLICY_KEYS + 1);
+    assert_int_equal(json_object_size(properties), SILL__POLICY_KEYS + 2);
     for (int i = 0; i < SILL__POLICY_NUMBERS; i++) {
         const struct sill__policy_key *key = &sill__policy_keys[i];
         json_t *property = json_object_get(properties, key->name);
@@ -326,12 +328,15 @@ static void schema_is_the_table(void **state)
         if (key->unit == SILL__POLICY_POWER)
             check_powers(json_object_get(property, "enum"), key->low, key->high);
     }
-    json_t *path = json_object_get(properties, "path");
-    json_t *names = json_object_get(path, "enum");
-    assert_int_equal(json_array_size(names), SILL_PATH_COUNT);
-    for (int i = 0; i < SILL_PATH_COUNT; i++)
-        assert_string_equal(json_string_value(json_array_get(names, (size_t)i)), sill_path_name(i));
-    assert_string_equal(json_string_value(json_object_get(path, "default")), "auto");
+    for (int i = SILL__POLICY_NUMBERS; i < SILL__POLICY_KEYS; i++) {
+        const struct sill__policy_word *word = sill__policy_word((enum sill__policy_index)i);
+        json_t *property = json_object_get(properties, word->name);
+        json_t *names = json_object_get(property, "enum");
+        assert_int_equal(json_array_size(names), word->count);
+        for (int k = 0; k < word->count; k++)
+            assert_string_equal(json_string_value(json_array_get(names, (size_t)k)), word->text(k));
+        assert_string_equal(json_string_value(json_object_get(property, "default")), "auto");
+    }
     json_t *own = json_object_get(properties, "$schema");
     assert_string_equal(json_string_value(json_object_get(own, "type")), "string");
     json_decref(schema);

@@ -11,11 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-const char *bench_os_family(void)
-{
-    return "posix";
-}
-
 int bench_os_self(char *path, size_t size)
 {
     ssize_t length = readlink("/proc/self/exe", path, size - 1);
@@ -97,6 +92,11 @@ void bench_os_many_files(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+uint64_t bench_os_page_size(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 uint64_t bench_os_cpu_ns(void)

@@ -5,11 +5,6 @@
 
 #include <psapi.h>
 
-const char *bench_os_family(void)
-{
-    return "win32";
-}
-
 int bench_os_self(char *path, size_t size)
 {
     wchar_t wide[4096];
@@ -48,6 +43,14 @@ void bench_os_many_files(void)
 static uint64_t in_ns(const FILETIME *time)
 {
     return (((uint64_t)time->dwHighDateTime << 32) + time->dwLowDateTime) * 100;
+}
+
+uint64_t bench_os_page_size(void)
+{
+    SYSTEM_INFO info;
+
+    GetSystemInfo(&info);
+    return info.dwPageSize;
 }
 
 uint64_t bench_os_cpu_ns(void)

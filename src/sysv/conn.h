@@ -1,27 +1,27 @@
-/* queue.h (System V) - what both ends of a connection by message queues share. See queue.c. */
-#ifndef SILL__SYSV_QUEUE_H
-#define SILL__SYSV_QUEUE_H
+/* conn.h (System V) - what both ends of a connection by message queues share. See conn.c. */
+#ifndef SILL__SYSV_CONN_H
+#define SILL__SYSV_CONN_H
 
 #include <stdatomic.h>
 
 #include "../channel_ops.h"
 #include "table.h"
 
-enum { SILL__QUEUE_CHUNK = 8192 }; /* bytes of a message at most: what Linux takes by default */
+enum { SILL__SYSV_CHUNK = 8192 }; /* bytes of a message at most: what Linux takes by default */
 
 struct sill__house; /* the server's side: house.c */
 
 /* Who a client has to tidy up after, should it be the last. */
-struct sill__queue_server {
+struct sill__sysv_server {
     char *directory;
     char name[SILL__NAME_MAX + 1];
     key_t key;
 };
 
-struct sill__queue_conn {
+struct sill__sysv_conn {
     sill__conn base;
     struct sill__house *house; /* server's end; NULL: the client's */
-    struct sill__queue_server server; /* of the client's end */
+    struct sill__sysv_server server; /* of the client's end */
     struct sill__seat seat;
     int in, out;   /* queues */
     size_t chunk;  /* bytes of a message that is sent, at most */
@@ -34,18 +34,18 @@ struct sill__queue_conn {
     bool told_end;       /* its end was reported */
     /* what was received and found no room: */
     size_t from, size;
-    char rest[SILL__QUEUE_CHUNK];
+    char rest[SILL__SYSV_CHUNK];
 };
 
-extern const struct sill__channel_ops sill__queue_ops;
+extern const struct sill__channel_ops sill__sysv_channel_ops;
 
 /* A connection over the slot, whose queues exist. */
-int sill__queue_conn_make(struct sill__queue_conn **out, const struct sill__seat *seat, int in,
+int sill__sysv_conn_make(struct sill__sysv_conn **out, const struct sill__seat *seat, int in,
                           int out_queue);
 /* What the wait set is to hear of it; `rang`: it was rung for. 0: nothing. */
-unsigned sill__queue_events(struct sill__queue_conn *conn, bool rang);
+unsigned sill__sysv_events(struct sill__sysv_conn *conn, bool rang);
 /* 0: it has not ended; SILL__END_DIED, SILL__END_CLOSED. */
-int sill__queue_peer_end(const struct sill__queue_conn *conn);
+int sill__sysv_peer_end(const struct sill__sysv_conn *conn);
 
 /* ---- house.c ---- */
 
@@ -57,9 +57,9 @@ int sill__house_remove_stale(const struct sill__place *place);
 int sill__house_watch_listen(sill__listen *listen, sill__wait *wait, void *key);
 void sill__house_unwatch_listen(sill__listen *listen);
 /* Of the connections that it has accepted. */
-int sill__house_watch(struct sill__queue_conn *conn, sill__wait *wait, void *key);
-void sill__house_unwatch(struct sill__queue_conn *conn);
+int sill__house_watch(struct sill__sysv_conn *conn, sill__wait *wait, void *key);
+void sill__house_unwatch(struct sill__sysv_conn *conn);
 /* Ends the server's end and frees it. */
-void sill__house_close(struct sill__queue_conn *conn);
+void sill__house_close(struct sill__sysv_conn *conn);
 
 #endif
