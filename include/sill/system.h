@@ -20,7 +20,7 @@ enum sill_object_state {
 typedef struct sill_object {
     size_t struct_size;
     const char *type; /* "server", "region", "queue" or "pipe" */
-    const char *kind; /* servers: the channel's, "unix" or "pipe"; regions: sill_region_kind_name;
+    const char *kind; /* servers: the channel's, "unix", "sysv" or "pipe"; regions: sill_region_kind_name;
                          queues: sill_channel_kind_name; pipes: "fifo", or "fifo-peer" for the one
                          who opened it */
     const char *name;
