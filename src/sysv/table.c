@@ -335,7 +335,7 @@ bool sill__table_in_use(const struct sill__table *table)
 
 /* ---- removing ---- */
 
-/* The sets there are, whole or half-made. 0; NOT_FOUND: none; DENIED; OS. */
+/* The sets there are, whole or half-made. 0; NOT_FOUND: none, or another's; OS. */
 static int find_all(struct sill__table *table, key_t key, const char *name)
 {
     struct semid_ds info;
@@ -343,7 +343,7 @@ static int find_all(struct sill__table *table, key_t key, const char *name)
     table->blocks = 0;
     int status = find_set(key, &table->sets[0], &info);
     if (status != SILL_OK)
-        return status;
+        return status == SILL_DENIED ? SILL_NOT_FOUND : status;
     /* A block that is being made has no magic yet; nobody else knows the key. */
     if (sill__sem_value(table->sets[0], SILL__SEM_MAGIC) != 0 && !is_block(table->sets[0], name))
         return SILL_NOT_FOUND;
@@ -396,6 +396,11 @@ int sill__table_open(struct sill__table *table, key_t key, const char *name)
     return SILL_OK;
 }
 
+static int just_ended(void)
+{
+    return sill__fail(SILL_NOT_FOUND, "The server has just ended.");
+}
+
 /* Takes the first free slot of a block, prepaid. */
 static int take_in(const struct sill__table *table, unsigned block, struct sill__seat *out)
 {
@@ -411,6 +416,8 @@ static int take_in(const struct sill__table *table, unsigned block, struct sill_
             *out = sill__table_seat(table, block * SILL__SLOTS_OF_BLOCK + i);
             return SILL_OK;
         }
+        if (errno == EIDRM || errno == EINVAL)
+            return just_ended();
         if (errno != EAGAIN)
             return undo_failed(errno);
     }
@@ -439,7 +446,7 @@ int sill__table_take(struct sill__table *table, struct sill__seat *out)
      * finds the reason when it wakes. (It looks twice in any case.) */
     if (apply(table->sets[0], operations, prepay(operations, 0, SILL__SEM_BELL)) != 0)
         return errno == EIDRM || errno == EINVAL
-                   ? sill__fail(SILL_NOT_FOUND, "The server has just ended.")
+                   ? just_ended()
                    : undo_failed(errno);
     learn_blocks(table);
     for (unsigned block = 0; status == SILL_AGAIN && block < table->blocks; block++)

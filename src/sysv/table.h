@@ -127,8 +127,8 @@ void sill__table_end(const struct sill__table *table);
 bool sill__table_in_use(const struct sill__table *table);
 struct sill__seat sill__table_seat(const struct sill__table *table, unsigned slot);
 
-/* Removes what belongs to a record, whole or half-made, and never what is another's: 0, or DENIED,
- * OS. With `unused`, only if no client uses it: EXISTS otherwise. */
+/* Removes what belongs to a record, whole or half-made, and never what is another's: 0, or OS. With
+ * `unused`, only if no client uses it: EXISTS otherwise. */
 int sill__table_remove(key_t key, const char *name, bool unused);
 
 /* ---- the client's side ---- */

@@ -26,7 +26,7 @@
 #include "table.h"
 
 #define AGAIN_NS INT64_C(5000000) /* until a second look: long past what a kernel does at an exit */
-#define IDLE_NS  INT64_C(1000000) /* of a set that is bound to nothing, between looks */
+#define IDLE_NS  INT64_C(1000000) /* of a set without a bell, between looks */
 
 struct wait_set {
     sill__wait base;
@@ -38,7 +38,8 @@ struct wait_set {
     bool look;     /* collect without having been rung for */
     bool asleep;   /* a thread sleeps on the bell */
     int64_t again; /* when to look once more */
-    void (*after)(void *arg); /* for the sleeper to call */
+    void (*after)(void *arg); /* for the sleeper to call, with `after_arg` */
+    void *after_arg;
 };
 
 static struct wait_set *set_of(sill__wait *wait)
@@ -106,8 +107,10 @@ void sill__bell_unbind(sill__wait *base, void (*after)(void *arg))
     bool now = !wait->asleep;
     void *arg = wait->bell.arg;
     wait->bound = false;
-    if (!now)
+    if (!now) {
         wait->after = after;
+        wait->after_arg = arg;
+    }
     sill__unlock(&wait->lock);
     if (!now)
         wake(base);
@@ -173,16 +176,18 @@ static int sleep_on_bell(struct wait_set *wait, int64_t until)
     sill__lock(&wait->lock);
     wait->asleep = false;
     void (*after)(void *arg) = wait->after;
-    void *arg = wait->bell.arg;
+    void *arg = wait->after_arg;
     wait->after = NULL;
     if (code != EAGAIN && code != EINTR)
         wait->look = true; /* also if it has gone: collect is told */
     sill__unlock(&wait->lock);
     if (after != NULL)
         after(arg);
-    if (code == 0 || code == EAGAIN || code == EINTR || code == EIDRM || code == EINVAL)
-        return SILL_OK;
-    return sill__fail_os("semtimedop", code, "Waiting for a semaphore failed.");
+    if (code == EIDRM || code == EINVAL) /* that was told; whoever has not dealt with it must wait */
+        sill__sleep_ns(IDLE_NS);
+    else if (code != 0 && code != EAGAIN && code != EINTR)
+        return sill__fail_os("semtimedop", code, "Waiting for a semaphore failed.");
+    return SILL_OK;
 }
 
 static int wait_for(sill__wait *base, int64_t deadline, struct sill__event *events,
