@@ -33,8 +33,8 @@ static int find_place(struct sill__place *place, char directory[DIRECTORY_SIZE],
     return SILL_OK;
 }
 
-/* What an ended server of the same name left is found by its record alone, or lies where ours will
- * be and is seen to by `listen`: the backend's own affair, for which the record may be taken over. */
+/* What an ended server of the same name left: it is found by its record alone, or lies where ours
+ * will be; that is for `listen` to see to, and the record may be taken over. */
 struct remains {
     const struct sill__channel_ops *ops;
     struct sill__place place;

@@ -1,7 +1,8 @@
 /* family.c - the families of parts: their names, and which one a port is to run on.
  *
- * The caller's option comes first, then the policy's key, then the environment variable SILL_FAMILY.
- * Where none of them says, a server takes the system's own and a client asks for the server's.
+ * The caller's option comes first, then the policy's key, then the environment variable
+ * SILL_FAMILY. Where none of them says, a server takes the system's own and a client asks for the
+ * server's.
  */
 #include "family.h"
 

@@ -51,7 +51,8 @@ int sill_channel_listen(sill_listener **listener, const char *name,
     status = sill__hub_create(&made->hub, sill__channels[0]->wait);
     if (status != SILL_OK)
         goto fail_memory;
-    status = sill__listener_open(&made->named, sill__channels[0], name, wanted.directory, wanted.access);
+    status = sill__listener_open(&made->named, sill__channels[0], name, wanted.directory,
+                                 wanted.access);
     if (status != SILL_OK)
         goto fail_hub;
     status = made->named.ops->watch_listen(made->named.listen, made->hub->wait, &made->source);

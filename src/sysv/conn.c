@@ -1,24 +1,25 @@
 /* conn.c (System V) - channels on message queues: the bytes, and a client's end.
  *
- * A connection has a queue for each way. What is sent goes into messages of at most 8 KiB, which are
- * read one by one and are a stream of bytes again. Nothing is sent but by IPC_NOWAIT, so neither a dead
- * peer nor a stopped one holds anybody up.
+ * A connection has a queue for each way. What is sent goes into messages of at most 8 KiB, which
+ * are read one by one and are a stream of bytes again. Nothing is sent but by IPC_NOWAIT, so
+ * neither a dead peer nor a stopped one holds anybody up.
  *
  * After each message the other side is rung (table.h). Who finds the queue full says so in its
  * "wants", tries once more, and is rung by the reader, who looks at it after each message that it
  * takes: whichever of the two comes second sees the other.
  *
- * The end: a queue that is empty, while the peer's end is over, and that is empty still when looked at
- * after that. A closed end leaves its messages to be read. A server removes the queues when both ends
- * are over; when it has ended before its clients, the last of them removes all that it left, its
- * record too, unless a new server or a clean has done so.
+ * The end: a queue that is empty, while the peer's end is over, and that is empty still when looked
+ * at after that. A closed end leaves its messages to be read. A server removes the queues when both
+ * ends are over; when it has ended before its clients, the last of them removes all that it left,
+ * its record too, unless a new server or a clean has done so.
  *
- * Only regions are passed: their handles are System V ids, which are numbers for everybody. The peer
- * must attach a segment while we have it, so what it has not taken yet is counted (channel_ops.h).
+ * Only regions are passed: their handles are System V ids, which are numbers for everybody. The
+ * peer must attach a segment while we have it, so what it has not taken yet is counted
+ * (channel_ops.h).
  *
  * Who the peer is says the kernel: the maker of the semaphores or queues, and the process that last
- * changed a semaphore that only the server, or only the client of that slot, changes. That a process
- * of the same user lies there cannot be ruled out; such a one could do worse.
+ * changed a semaphore that only the server, or only the client of that slot, changes. That a
+ * process of the same user lies there cannot be ruled out; such a one could do worse.
  */
 #include "conn.h"
 
@@ -43,7 +44,7 @@
 #include "../step.h"
 #include "wait_sysv.h"
 
-#define FIRST_PAUSE INT64_C(500000)   /* while all slots are taken: between tries */
+#define FIRST_PAUSE INT64_C(500000) /* while all slots are taken: between tries */
 #define LAST_PAUSE  INT64_C(20000000)
 #define TIDY_TRIES  20 /* 1 ms apart: until an ending server has let go of its record */
 #define CHUNK_MIN   64
@@ -79,8 +80,8 @@ static bool ring(const struct sill__sysv_conn *conn)
 
 int sill__sysv_peer_end(const struct sill__sysv_conn *conn)
 {
-    int end = sill__sem_value(conn->seat.set,
-                              sem_of(conn, SILL__SLOT_CLIENT_END, SILL__SLOT_SERVER_END));
+    int end =
+        sill__sem_value(conn->seat.set, sem_of(conn, SILL__SLOT_CLIENT_END, SILL__SLOT_SERVER_END));
     return end < 0 ? SILL__END_DIED : end; /* the semaphores went with the server */
 }
 
@@ -108,7 +109,7 @@ static size_t chunk_of(int queue)
 }
 
 int sill__sysv_conn_make(struct sill__sysv_conn **out, const struct sill__seat *seat, int in,
-                          int out_queue)
+                         int out_queue)
 {
     struct sill__sysv_conn *conn = sill__alloc_zeroed(sizeof *conn);
     if (conn == NULL)
@@ -147,12 +148,13 @@ static int send_failed(int code)
     if (code == EIDRM || code == EINVAL)
         return peer_gone();
     if (code == ENOMEM)
-        return sill__fail_os_as(SILL_NO_MEMORY, "msgsnd", code, "There is no memory for a message.");
+        return sill__fail_os_as(SILL_NO_MEMORY, "msgsnd", code,
+                                "There is no memory for a message.");
     return sill__fail_os("msgsnd", code, "Sending failed.");
 }
 
-/* 0 or the code. A limit of a message's size (kernel.msgmax) that is lower than usual is found here:
- * *size is then less. */
+/* 0 or the code. A limit of a message's size (kernel.msgmax) that is lower than usual is found
+ * here: *size is then less. */
 static int put(struct sill__sysv_conn *conn, const struct parcel *parcel, size_t *size)
 {
     struct msqid_ds info;
@@ -225,7 +227,8 @@ static int take_failed(int code)
     if (code == EIDRM || code == EINVAL)
         return peer_gone();
     if (code == E2BIG)
-        return sill__fail(SILL_PROTOCOL, "The peer sent a message that is larger than any of ours.");
+        return sill__fail(SILL_PROTOCOL,
+                          "The peer sent a message that is larger than any of ours.");
     return sill__fail_os("msgrcv", code, "Receiving failed.");
 }
 
@@ -250,7 +253,7 @@ static int queue_recv(sill__conn *base, void *buffer, size_t capacity, size_t *g
     struct sill__sysv_conn *conn = conn_of(base);
     if (conn->from == conn->size) {
         struct parcel parcel;
-        size_t size;
+        size_t size = 0;
         int status = receive_parcel(conn, &parcel, &size);
         if (status != SILL_OK)
             return status;
@@ -330,7 +333,8 @@ static int read_record(const struct sill__place *place, struct sill__owner_info 
         while (size < 0 && errno == EINTR);
     close(fd);
     if (size < 0)
-        return sill__fail(SILL_DENIED, "The record %s belongs to another user, or is no file.", path);
+        return sill__fail(SILL_DENIED, "The record %s belongs to another user, or is no file.",
+                          path);
     if (sill__owner_parse(text, (size_t)size, info) != SILL_OK ||
         strcmp(info->name, place->name) != 0)
         return sill__fail(SILL_NOT_FOUND, "There is no server \"%s\".", place->name);
@@ -345,8 +349,9 @@ static int find_server(struct sill__table *table, const struct sill__place *plac
     if (status != SILL_OK)
         return status;
     if (!sill__table_parse(info.object, &key))
-        return sill__fail(SILL_NOT_FOUND, "The server \"%s\" does not listen over System V, but by "
-                                          "\"%.20s\".",
+        return sill__fail(SILL_NOT_FOUND,
+                          "The server \"%s\" does not listen over System V, but by "
+                          "\"%.20s\".",
                           place->name, info.object);
     return sill__table_open(table, key, place->name);
 }
@@ -369,9 +374,10 @@ static int take_slot(struct sill__table *table, struct sill__seat *seat, int que
     }
     while (count > 0)
         sill__seat_give_back(&held[--count]);
-    return status == SILL_EXISTS ? sill__fail(SILL_LIMIT, "Message queues of others have the keys of "
-                                                          "this server's.")
-                                 : status;
+    return status == SILL_EXISTS
+               ? sill__fail(SILL_LIMIT, "Message queues of others have the keys of "
+                                        "this server's.")
+               : status;
 }
 
 static int await_slot(struct sill__table *table, const struct sill__place *place, int64_t deadline,
@@ -384,8 +390,9 @@ static int await_slot(struct sill__table *table, const struct sill__place *place
             return status;
         int64_t left = deadline == SILL__FOREVER ? pause : deadline - sill__now_ns();
         if (left <= 0)
-            return sill__fail(SILL_TIMEOUT, "The server \"%s\" had no place for another client in "
-                                            "time.",
+            return sill__fail(SILL_TIMEOUT,
+                              "The server \"%s\" had no place for another client in "
+                              "time.",
                               place->name);
         sill__sleep_ns(left < pause ? left : pause);
         pause = pause * 2 < LAST_PAUSE ? pause * 2 : LAST_PAUSE;

@@ -20,11 +20,11 @@ struct sill__sysv_server {
 
 struct sill__sysv_conn {
     sill__conn base;
-    struct sill__house *house; /* server's end; NULL: the client's */
+    struct sill__house *house;       /* server's end; NULL: the client's */
     struct sill__sysv_server server; /* of the client's end */
     struct sill__seat seat;
-    int in, out;   /* queues */
-    size_t chunk;  /* bytes of a message that is sent, at most */
+    int in, out;         /* queues */
+    size_t chunk;        /* bytes of a message that is sent, at most */
     uint32_t generation; /* sill__fork_generation of whose it is */
     sill_peer peer;
     atomic_uint untaken; /* exported handles that the peer has not taken yet */
@@ -41,7 +41,7 @@ extern const struct sill__channel_ops sill__sysv_channel_ops;
 
 /* A connection over the slot, whose queues exist. */
 int sill__sysv_conn_make(struct sill__sysv_conn **out, const struct sill__seat *seat, int in,
-                          int out_queue);
+                         int out_queue);
 /* What the wait set is to hear of it; `rang`: it was rung for. 0: nothing. */
 unsigned sill__sysv_events(struct sill__sysv_conn *conn, bool rang);
 /* 0: it has not ended; SILL__END_DIED, SILL__END_CLOSED. */

@@ -1,4 +1,5 @@
-/* house.c (System V) - a server's side: its blocks, the clients that come, and those that have gone.
+/* house.c (System V) - a server's side: its blocks, the clients that come, and those that have
+ * gone.
  *
  * A client takes a slot, makes its queues and rings; it is connected then, though nobody may have
  * accepted it yet. So a slot that is taken is in one of four states here:
@@ -33,11 +34,11 @@ struct sill__house {
     unsigned watched;    /* the listener and connections that the wait set reports of; not under the
                             lock, see watch_one */
     uint32_t generation;
-    sill__wait *wait;    /* all that is watched is watched there; likewise */
-    void *key;           /* of the listener; NULL: it is not watched */
+    sill__wait *wait; /* all that is watched is watched there; likewise */
+    void *key;        /* of the listener; NULL: it is not watched */
     char name[SILL__NAME_MAX + 1];
     struct sill__table table;
-    unsigned capacity;   /* of the next */
+    unsigned capacity;           /* of the next */
     struct sill__sysv_conn **at; /* by slot: NULL, GONE or a connection */
 };
 
@@ -82,7 +83,8 @@ static int make_room(struct sill__house *house, unsigned blocks)
     unsigned capacity = blocks * SILL__SLOTS_OF_BLOCK;
     if (capacity <= house->capacity)
         return SILL_OK;
-    struct sill__sysv_conn **at = sill__realloc(house->at, capacity * sizeof *at); /* NOLINT(bugprone-sizeof-*) */
+    struct sill__sysv_conn **at =
+        sill__realloc(house->at, capacity * sizeof *at); /* NOLINT(bugprone-sizeof-*) */
     if (at == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for more clients.");
     for (unsigned i = house->capacity; i < capacity; i++)
@@ -187,7 +189,8 @@ static void leave(struct sill__house *house, unsigned slot)
     int ended = sill__sem_value(seat.set, sill__slot_sem(slot, SILL__SLOT_CLIENT_END));
     if (ended > 0)
         reclaim(house, slot);
-    else if (ended < 0) /* somebody has removed the semaphores: nothing tells of the queues any more */
+    else if (ended <
+             0) /* somebody has removed the semaphores: nothing tells of the queues any more */
         sill__slot_queues_remove(&house->table, slot);
 }
 
@@ -219,7 +222,7 @@ static int take_client(struct sill__house *house, unsigned slot, struct sill__sy
 /* Finds one that waits, and counts the free slots. AGAIN: there is none. */
 static int find_client(struct sill__house *house, struct sill__sysv_conn **out, unsigned *free)
 {
-    unsigned short values[SILL__BLOCK_SEMS];
+    unsigned short values[SILL__BLOCK_SEMS] = {0};
     int status = SILL_AGAIN;
     for (unsigned slot = 0; slot < house->table.blocks * SILL__SLOTS_OF_BLOCK; slot++) {
         if (slot % SILL__SLOTS_OF_BLOCK == 0 &&
@@ -260,7 +263,7 @@ int sill__house_accept(sill__listen *listen, sill__conn **out)
 static bool collect_block(struct sill__house *house, unsigned block, struct sill__event *events,
                           size_t capacity, size_t *count, bool *waits)
 {
-    unsigned short values[SILL__BLOCK_SEMS];
+    unsigned short values[SILL__BLOCK_SEMS] = {0};
     int set = house->table.sets[block];
     if (!sill__block_values(set, values))
         return false;
@@ -324,8 +327,9 @@ static int watch_one(struct sill__house *house, sill__wait *wait)
     if (house->watched == 0)
         status = sill__bell_bind(wait, &bell);
     else if (house->wait != wait)
-        status = sill__fail(SILL_INVALID, "A server over System V and its clients are watched in one "
-                                          "wait set.");
+        status =
+            sill__fail(SILL_INVALID, "A server over System V and its clients are watched in one "
+                                     "wait set.");
     if (status != SILL_OK)
         return status;
     house->watched++;

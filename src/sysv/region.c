@@ -8,9 +8,9 @@
  *
  * A private segment has no name, and is marked for removal as soon as it is attached: it goes with
  * the last process that has it. It can therefore not be detached and attached again, so it is only
- * shut while it is "unmapped". Its id is a handle: whoever is told it can attach the segment, for as
- * long as somebody has it. (Linux allows that although it is marked; elsewhere the mark would have to
- * wait for the other's word.)
+ * shut while it is "unmapped". Its id is a handle: whoever is told it can attach the segment, for
+ * as long as somebody has it. (Linux allows that although it is marked; elsewhere the mark would
+ * have to wait for the other's word.)
  *
  * The kernel promises the memory of a segment but does not provide it; so each page is written once
  * before anybody relies on it.

@@ -4,7 +4,8 @@
  * - Nothing blocks: every operation is IPC_NOWAIT.
  * - A set that has gone (the server has removed it, or a clean) is no failure of a caller's: its
  *   connection has ended.
- * - Only objects of this user, mode 0600, with the number of semaphores that a block has, are touched.
+ * - Only objects of this user, mode 0600, with the number of semaphores that a block has, are
+ * touched.
  */
 #include "table.h"
 
@@ -24,7 +25,7 @@
 
 #define MAGIC     0x51e0 /* and the version of this layout, 1 */
 #define VERSION   1
-#define OPS       32     /* operations at once: as few as any system takes */
+#define OPS       32 /* operations at once: as few as any system takes */
 #define KEY_TRIES 64
 
 /* POSIX leaves its definition to the program. */
@@ -100,10 +101,11 @@ static unsigned take_back(struct sembuf *operations, unsigned count, unsigned nu
 static int out_of(const char *call, int code, const char *what, const char *limit)
 {
     if (code == ENOSPC)
-        return sill__fail_os_as(SILL_LIMIT, call, code,
-                                "The system has no room for another %s; \"ipcs\" shows what takes it, "
-                                "and the limit %s can be raised with sysctl.",
-                                what, limit);
+        return sill__fail_os_as(
+            SILL_LIMIT, call, code,
+            "The system has no room for another %s; \"ipcs\" shows what takes it, "
+            "and the limit %s can be raised with sysctl.",
+            what, limit);
     if (code == ENOMEM)
         return sill__fail_os_as(SILL_NO_MEMORY, call, code, "There is no memory for a %s.", what);
     return sill__fail_os(call, code, "A %s cannot be made.", what);
@@ -130,7 +132,8 @@ int sill__table_choose(char object[64])
         snprintf(object, 64, "sysv-%08" PRIx32, (uint32_t)key);
         return SILL_OK;
     }
-    return sill__fail(SILL_LIMIT, "No free key for a semaphore set was found in %d tries.", KEY_TRIES);
+    return sill__fail(SILL_LIMIT, "No free key for a semaphore set was found in %d tries.",
+                      KEY_TRIES);
 }
 
 bool sill__table_parse(const char *object, key_t *key)
@@ -165,7 +168,8 @@ static int find_set(key_t key, int *out, struct semid_ds *info)
     if (set < 0 && errno == ENOENT)
         return SILL_NOT_FOUND;
     if (set < 0)
-        return sill__fail_os("semget", errno, "The semaphores with the key 0x%08lx cannot be opened.",
+        return sill__fail_os("semget", errno,
+                             "The semaphores with the key 0x%08lx cannot be opened.",
                              (unsigned long)key);
     if (semctl(set, 0, IPC_STAT, (union sem_argument){.info = info}) != 0)
         return errno == EIDRM || errno == EINVAL
@@ -255,8 +259,9 @@ int sill__table_grow(struct sill__table *table)
 {
     unsigned next = table->blocks;
     if (next == SILL__BLOCKS)
-        return sill__fail(SILL_LIMIT, "The server has as many clients as it can have over System V: "
-                                      "%d.",
+        return sill__fail(SILL_LIMIT,
+                          "The server has as many clients as it can have over System V: "
+                          "%d.",
                           SILL__BLOCKS * SILL__SLOTS_OF_BLOCK);
     sill__sem_set(table->sets[0], SILL__SEM_BLOCKS, (int)next + 1); /* so that it can be found */
     int status = make_block(table->key + (key_t)next, "", &table->sets[next]);
@@ -299,7 +304,7 @@ void sill__seat_reclaim(const struct sill__table *table, const struct sill__seat
 void sill__table_end(const struct sill__table *table)
 {
     struct sembuf up = change(SILL__SEM_ENDED, 1, SEM_UNDO);
-    unsigned short values[SILL__BLOCK_SEMS];
+    unsigned short values[SILL__BLOCK_SEMS] = {0};
     apply(table->sets[0], &up, 1);
     for (unsigned block = 0; block < table->blocks; block++) {
         if (!sill__block_values(table->sets[block], values))
@@ -315,7 +320,7 @@ void sill__table_end(const struct sill__table *table)
 
 static bool block_in_use(int set)
 {
-    unsigned short values[SILL__BLOCK_SEMS];
+    unsigned short values[SILL__BLOCK_SEMS] = {0};
     if (!sill__block_values(set, values))
         return false;
     for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++)
@@ -338,7 +343,7 @@ bool sill__table_in_use(const struct sill__table *table)
 /* The sets there are, whole or half-made. 0; NOT_FOUND: none, or another's; OS. */
 static int find_all(struct sill__table *table, key_t key, const char *name)
 {
-    struct semid_ds info;
+    struct semid_ds info = {0};
     table->key = key;
     table->blocks = 0;
     int status = find_set(key, &table->sets[0], &info);
@@ -360,13 +365,14 @@ static int find_all(struct sill__table *table, key_t key, const char *name)
 int sill__table_remove(key_t key, const char *name, bool unused)
 {
     struct sill__table table;
-    unsigned short values[SILL__BLOCK_SEMS];
+    unsigned short values[SILL__BLOCK_SEMS] = {0};
     int status = find_all(&table, key, name);
     if (status != SILL_OK)
         return status == SILL_NOT_FOUND ? SILL_OK : status;
     if (unused && sill__table_in_use(&table))
         return SILL_EXISTS;
-    for (unsigned block = table.blocks; block-- > 0;) { /* the first one last: it tells of the others */
+    for (unsigned block = table.blocks;
+         block-- > 0;) { /* the first one last: it tells of the others */
         if (table.sets[block] < 0)
             continue;
         if (sill__block_values(table.sets[block], values))
@@ -374,7 +380,8 @@ int sill__table_remove(key_t key, const char *name, bool unused)
                 if (values[sill__slot_sem(i, SILL__SLOT_FREE)] == 0)
                     sill__slot_queues_remove(&table, block * SILL__SLOTS_OF_BLOCK + i);
         if (semctl(table.sets[block], 0, IPC_RMID) != 0 && errno != EIDRM && errno != EINVAL)
-            return sill__fail_os("semctl", errno, "The semaphores of \"%s\" cannot be removed.", name);
+            return sill__fail_os("semctl", errno, "The semaphores of \"%s\" cannot be removed.",
+                                 name);
     }
     return SILL_OK;
 }
@@ -383,7 +390,7 @@ int sill__table_remove(key_t key, const char *name, bool unused)
 
 int sill__table_open(struct sill__table *table, key_t key, const char *name)
 {
-    struct semid_ds info;
+    struct semid_ds info = {0};
     table->key = key;
     table->blocks = 0;
     int status = find_set(key, &table->sets[0], &info);
@@ -404,7 +411,7 @@ static int just_ended(void)
 /* Takes the first free slot of a block, prepaid. */
 static int take_in(const struct sill__table *table, unsigned block, struct sill__seat *out)
 {
-    unsigned short values[SILL__BLOCK_SEMS];
+    unsigned short values[SILL__BLOCK_SEMS] = {0};
     if (!sill__block_values(table->sets[block], values))
         return SILL_AGAIN;
     for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++) {
@@ -427,7 +434,7 @@ static int take_in(const struct sill__table *table, unsigned block, struct sill_
 /* Blocks that the server has made since. */
 static void learn_blocks(struct sill__table *table)
 {
-    struct semid_ds info;
+    struct semid_ds info = {0};
     int blocks = sill__sem_value(table->sets[0], SILL__SEM_BLOCKS);
     while ((int)table->blocks < blocks && table->blocks < SILL__BLOCKS) {
         unsigned next = table->blocks;
@@ -445,9 +452,7 @@ int sill__table_take(struct sill__table *table, struct sill__seat *out)
     /* The bell first: where the kernel takes back set by set, the last one first, the server then
      * finds the reason when it wakes. (It looks twice in any case.) */
     if (apply(table->sets[0], operations, prepay(operations, 0, SILL__SEM_BELL)) != 0)
-        return errno == EIDRM || errno == EINVAL
-                   ? just_ended()
-                   : undo_failed(errno);
+        return errno == EIDRM || errno == EINVAL ? just_ended() : undo_failed(errno);
     learn_blocks(table);
     for (unsigned block = 0; status == SILL_AGAIN && block < table->blocks; block++)
         status = take_in(table, block, out);
@@ -459,8 +464,7 @@ int sill__table_take(struct sill__table *table, struct sill__seat *out)
 void sill__seat_give_back(const struct sill__seat *seat)
 {
     struct sembuf operations[3];
-    unsigned count =
-        take_back(operations, 0, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_END));
+    unsigned count = take_back(operations, 0, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_END));
     operations[count++] = change(sill__slot_sem(seat->slot, SILL__SLOT_FREE), 1, 0);
     apply(seat->set, operations, count);
     apply(seat->first, operations, take_back(operations, 0, SILL__SEM_BELL));
@@ -503,7 +507,7 @@ bool sill__seat_ring_client(const struct sill__seat *seat)
 
 int sill__sem_peer(int set, unsigned number, sill_peer *peer)
 {
-    struct semid_ds info;
+    struct semid_ds info = {0};
     int pid = semctl(set, (int)number, GETPID);
     if (pid < 0 || semctl(set, 0, IPC_STAT, (union sem_argument){.info = &info}) != 0)
         return sill__fail_os("semctl", errno, "The system does not say who the peer is.");
@@ -533,7 +537,7 @@ static int make_queue(key_t key, int *out)
 }
 
 int sill__slot_queues_make(const struct sill__table *table, unsigned slot, int *to_server,
-                      int *to_client)
+                           int *to_client)
 {
     int first = -1;
     int status = make_queue(queue_key(table, slot, 0), &first);
@@ -550,21 +554,23 @@ int sill__slot_queues_make(const struct sill__table *table, unsigned slot, int *
 /* A queue of this user's. */
 static int find_queue(key_t key, int *out)
 {
-    struct msqid_ds info;
+    struct msqid_ds info = {0};
     int queue = msgget(key, 0);
     if (queue < 0 || msgctl(queue, IPC_STAT, &info) != 0)
-        return sill__fail_os("msgget", errno, "The message queue with the key 0x%08lx cannot be opened.",
+        return sill__fail_os("msgget", errno,
+                             "The message queue with the key 0x%08lx cannot be opened.",
                              (unsigned long)key);
     if (!ours(&info.msg_perm))
-        return sill__fail(SILL_DENIED,
-                          "The message queue with the key 0x%08lx belongs to another user (uid %lu).",
-                          (unsigned long)key, (unsigned long)info.msg_perm.uid);
+        return sill__fail(
+            SILL_DENIED,
+            "The message queue with the key 0x%08lx belongs to another user (uid %lu).",
+            (unsigned long)key, (unsigned long)info.msg_perm.uid);
     *out = queue;
     return SILL_OK;
 }
 
 int sill__slot_queues_open(const struct sill__table *table, unsigned slot, int *to_server,
-                      int *to_client)
+                           int *to_client)
 {
     int status = find_queue(queue_key(table, slot, 0), to_server);
     return status == SILL_OK ? find_queue(queue_key(table, slot, 1), to_client) : status;

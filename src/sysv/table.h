@@ -1,8 +1,8 @@
 /* table.h (System V) - what a server has in the system's tables: semaphore sets and message queues.
  *
- * A server has one block or more, each a set of semaphores with 32 slots; a connection takes a slot,
- * and has two message queues, one for each way. The owner record says the key of the first block,
- * from which every other key follows:
+ * A server has one block or more, each a set of semaphores with 32 slots; a connection takes a
+ * slot, and has two message queues, one for each way. The owner record says the key of the first
+ * block, from which every other key follows:
  *
  *     block b             semget(key + b)
  *     slot s, to server   msgget(key + 2 * s)       s counts through all blocks
@@ -28,11 +28,11 @@
  *     client wants the client waits for room in its queue
  *     server wants the same of the server
  *
- * Death: each side prepays. It adds 1 to "its end" and to the other's bell and takes that away again
- * with SEM_UNDO, in one operation: nothing is seen of that, but when the process ends, however it does,
- * the kernel takes the second half back, and the other side wakes and sees why. Orderly closing uses
- * up what was prepaid. A semaphore that somebody has prepaid is never set (SETVAL would cancel that), only
- * changed by semop.
+ * Death: each side prepays. It adds 1 to "its end" and to the other's bell and takes that away
+ * again with SEM_UNDO, in one operation: nothing is seen of that, but when the process ends,
+ * however it does, the kernel takes the second half back, and the other side wakes and sees why.
+ * Orderly closing uses up what was prepaid. As long as somebody has prepaid a semaphore it is never
+ * set (SETVAL would cancel that), only changed by semop.
  *
  * A forked child has paid nothing and is told apart by the caller.
  */
@@ -71,20 +71,20 @@ enum sill__slot_sem {
     SILL__SLOT_SEMS /* how many */
 };
 
-enum { SILL__BLOCK_SEMS = SILL__SEM_HEADER + SILL__SLOTS_OF_BLOCK * SILL__SLOT_SEMS }; /* 230: below
-                                                        the 250 that older systems allow in a set */
+/* 230: below the 250 that older systems allow in a set. */
+enum { SILL__BLOCK_SEMS = SILL__SEM_HEADER + SILL__SLOTS_OF_BLOCK * SILL__SLOT_SEMS };
 enum { SILL__END_DIED = 1, SILL__END_CLOSED = 2 };
 
 struct sill__table {
     key_t key;
-    unsigned blocks;       /* sets[0..blocks) are known here */
+    unsigned blocks; /* sets[0..blocks) are known here */
     int sets[SILL__BLOCKS];
 };
 
 /* A slot, by whoever has it. */
 struct sill__seat {
-    int first; /* set of the first block: the server's bell */
-    int set;   /* set of its own block */
+    int first;     /* set of the first block: the server's bell */
+    int set;       /* set of its own block */
     unsigned slot; /* through all blocks */
 };
 
@@ -151,12 +151,13 @@ bool sill__seat_ring_client(const struct sill__seat *seat);
 /* Makes (client) or opens (server) both queues of a slot. 0; EXISTS (something else has a key);
  * NOT_FOUND, DENIED (not the client's own); LIMIT; NO_MEMORY; OS. On failure none is left. */
 int sill__slot_queues_make(const struct sill__table *table, unsigned slot, int *to_server,
-                      int *to_client);
+                           int *to_client);
 int sill__slot_queues_open(const struct sill__table *table, unsigned slot, int *to_server,
-                      int *to_client);
+                           int *to_client);
 void sill__slot_queues_remove(const struct sill__table *table, unsigned slot);
 
-/* Who last changed the semaphore, as a peer whose user is the set's maker. OS if the set is gone. */
+/* Who last changed the semaphore, as a peer whose user is the set's maker. OS if the set is gone.
+ */
 int sill__sem_peer(int set, unsigned number, sill_peer *peer);
 
 #endif

@@ -7,8 +7,9 @@
  * bell; so who unbinds knows whether somebody does, and leaves `after` to him. The sleep itself is
  * without the lock.
  *
- * A wake-up is a flag and a ring. It may come from a signal handler, so the bell that it rings is in
- * one atomic word, which stays when the set is unbound: a ring too much only makes somebody look.
+ * A wake-up is a flag and a ring. It may come from a signal handler, so the bell that it rings is
+ * in one atomic word, which stays when the set is unbound: a ring too much only makes somebody
+ * look.
  *
  * Shared between threads: everything under `lock`, but for `woken` and `address`.
  */
@@ -25,8 +26,9 @@
 #include "../thread.h"
 #include "table.h"
 
-#define AGAIN_NS INT64_C(5000000) /* until a second look: long past what a kernel does at an exit */
-#define IDLE_NS  INT64_C(1000000) /* of a set without a bell, between looks */
+#define AGAIN_NS INT64_C(5000000) /* until a second look: long past what a kernel does at an exit  \
+                                   */
+#define IDLE_NS INT64_C(1000000)  /* of a set without a bell, between looks */
 
 struct wait_set {
     sill__wait base;
@@ -35,9 +37,9 @@ struct wait_set {
     sill__mutex lock;
     bool bound;
     struct sill__bell bell;
-    bool look;     /* collect without having been rung for */
-    bool asleep;   /* a thread sleeps on the bell */
-    int64_t again; /* when to look once more */
+    bool look;                /* collect without having been rung for */
+    bool asleep;              /* a thread sleeps on the bell */
+    int64_t again;            /* when to look once more */
     void (*after)(void *arg); /* for the sleeper to call, with `after_arg` */
     void *after_arg;
 };
@@ -183,15 +185,16 @@ static int sleep_on_bell(struct wait_set *wait, int64_t until)
     sill__unlock(&wait->lock);
     if (after != NULL)
         after(arg);
-    if (code == EIDRM || code == EINVAL) /* that was told; whoever has not dealt with it must wait */
+    if (code == EIDRM ||
+        code == EINVAL) /* that was told; whoever has not dealt with it must wait */
         sill__sleep_ns(IDLE_NS);
     else if (code != 0 && code != EAGAIN && code != EINTR)
         return sill__fail_os("semtimedop", code, "Waiting for a semaphore failed.");
     return SILL_OK;
 }
 
-static int wait_for(sill__wait *base, int64_t deadline, struct sill__event *events,
-                    size_t capacity, size_t *count)
+static int wait_for(sill__wait *base, int64_t deadline, struct sill__event *events, size_t capacity,
+                    size_t *count)
 {
     struct wait_set *wait = set_of(base);
     *count = 0;

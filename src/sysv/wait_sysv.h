@@ -14,14 +14,16 @@ extern const struct sill__wait_ops sill__wait_sysv;
 enum sill__collected {
     SILL__COLLECTED_ALL,
     SILL__COLLECT_MORE,  /* there was no room for all of it */
-    SILL__COLLECT_AGAIN, /* look once more in a moment: what rang may come to be seen after its bell */
+    SILL__COLLECT_AGAIN, /* look once more in a moment: what rang may come to be seen after its bell
+                          */
     SILL__COLLECT_FAILED /* it is gone, and sill_last_error() says so */
 };
 
 struct sill__bell {
     int set;
     unsigned number;
-    /* Reports what there is since it was last asked. `gone`: the semaphores do not exist any more. */
+    /* Reports what there is since it was last asked. `gone`: the semaphores do not exist any more.
+     */
     enum sill__collected (*collect)(void *arg, bool gone, struct sill__event *events,
                                     size_t capacity, size_t *count);
     void *arg;

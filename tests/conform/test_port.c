@@ -84,13 +84,6 @@ static void sizes_and_paths(void **state)
     sill_port_traits traits = {.struct_size = sizeof traits};
     support_ok(sill_port_get_traits(port, &traits));
     assert_true((traits.can & SILL_CAN_MAP) != 0);
-    assert_int_equal((sill_region_capabilities(rig_channel()->region) & SILL_REGION_SEALED) == 0,
-                     traits.trusted_peer);
-    assert_string_equal(sill_family_name(rig_channel()->family), traits.family);
-    assert_string_equal(rig_channel()->name, traits.channel);
-    assert_string_equal(sill_region_kind_name(rig_channel()->region), traits.region);
-    assert_int_equal(rig_passes_handles(), traits.passes_handles);
-    assert_int_equal(rig_polls(), traits.pollable);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         sill_message reply = SILL_MESSAGE_INIT;
         echo(port, sizes[i], SUPPORT_PATIENCE_MS, &reply);
@@ -700,34 +693,6 @@ static void handles_travel(void **state)
     pass_handles();
 }
 
-/* Where none can be passed that is said, and the connection goes on; and so for event loops. */
-static void what_cannot_be_is_said(void **state)
-{
-    (void)state;
-    struct rig rig;
-    rig_start(&rig, NULL);
-    sill_port *port = rig_client(&rig, SILL_PATH_AUTO);
-    sill_handle handle = SILL_NO_HANDLE;
-    sill_message reply = SILL_MESSAGE_INIT;
-    if (!rig_polls()) {
-        support_status(SILL_UNSUPPORTED, sill_port_pollable(port, &handle));
-        support_status(SILL_UNSUPPORTED, sill_server_pollable(rig.server, &handle));
-    }
-    if (!rig_passes_handles()) {
-        handle = some_handle();
-        sill_send_options options = SILL_SEND_OPTIONS_INIT;
-        options.handles = &handle;
-        options.handle_count = 1;
-        support_status(SILL_UNSUPPORTED,
-                       sill_call_with(port, "F", 1, &options, &reply, SUPPORT_PATIENCE_MS));
-        close_handle(handle);
-    }
-    support_ok(sill_call(port, "!", 1, &reply, SUPPORT_PATIENCE_MS));
-    sill_release(&reply);
-    sill_port_close(port);
-    rig_stop(&rig);
-}
-
 /* Nothing stays open after everything was closed. */
 static void nothing_leaks(void **state)
 {
@@ -766,7 +731,6 @@ int main(int argc, char **argv)
         SUPPORT_TEST(server_in_event_loop),
         SUPPORT_TEST(reply_receive),
         SUPPORT_TEST(handles_travel),
-        SUPPORT_TEST(what_cannot_be_is_said),
         SUPPORT_TEST(nothing_leaks),
     };
     return support_main(argc, argv, __FILE__, tests, sizeof tests / sizeof tests[0], NULL, 0);
