@@ -10,6 +10,8 @@
  *   sill/pipe.h     byte streams, and child processes at their ends
  *   sill/queue.h    queues of messages with priorities
  *   sill/region.h   shared memory by itself
+ *   sill/pool.h     memory in which several processes allocate
+ *   sill/sync.h     mutexes, semaphores, events and their like between processes
  *   sill/system.h   what lives on this machine, and what the machine allows
  *   sill/status.h   what functions return
  */
@@ -19,10 +21,12 @@
 #include <sill/channel.h>
 #include <sill/pipe.h>
 #include <sill/policy.h>
+#include <sill/pool.h>
 #include <sill/port.h>
 #include <sill/queue.h>
 #include <sill/region.h>
 #include <sill/status.h>
+#include <sill/sync.h>
 #include <sill/system.h>
 
 #endif

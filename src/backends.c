@@ -10,11 +10,13 @@ extern const struct sill__channel_ops sill__pipe_ops;
 extern const struct sill__queue_ops sill__win32_queue_ops;
 extern const struct sill__region_ops sill__section_anonymous_ops, sill__section_ops,
     sill__win32_file_ops;
+extern const struct sill__sync_ops sill__win32_sync_ops;
 
 const struct sill__channel_ops *const sill__channels[] = {&sill__pipe_ops, NULL};
 const struct sill__queue_ops *const sill__queues[] = {&sill__win32_queue_ops, NULL};
 const struct sill__region_ops *const sill__regions[] = {
     &sill__section_anonymous_ops, &sill__section_ops, &sill__win32_file_ops, NULL};
+const struct sill__sync_ops *const sill__syncs[] = {&sill__win32_sync_ops, NULL};
 const int sill__region_auto_named = SILL_REGION_WIN32;
 const int sill__region_auto_anonymous = SILL_REGION_WIN32_ANONYMOUS;
 #else
@@ -22,6 +24,7 @@ extern const struct sill__channel_ops sill__unix_ops, sill__sysv_channel_ops;
 extern const struct sill__queue_ops sill__mqueue_ops, sill__sysv_queue_ops;
 extern const struct sill__region_ops sill__memfd_ops, sill__shm_ops, sill__posix_file_ops;
 extern const struct sill__region_ops sill__sysv_ops, sill__sysv_private_ops;
+extern const struct sill__sync_ops sill__posix_sync_ops, sill__sysv_sync_ops;
 
 const struct sill__channel_ops *const sill__channels[] = {&sill__unix_ops, &sill__sysv_channel_ops,
                                                            NULL};
@@ -30,6 +33,8 @@ const struct sill__queue_ops *const sill__queues[] = {&sill__mqueue_ops, &sill__
 const struct sill__region_ops *const sill__regions[] = {&sill__memfd_ops,      &sill__shm_ops,
                                                         &sill__posix_file_ops, &sill__sysv_ops,
                                                         &sill__sysv_private_ops, NULL};
+const struct sill__sync_ops *const sill__syncs[] = {&sill__posix_sync_ops, &sill__sysv_sync_ops,
+                                                    NULL};
 const int sill__region_auto_named = SILL_REGION_POSIX;
 const int sill__region_auto_anonymous = SILL_REGION_POSIX_ANONYMOUS;
 #endif

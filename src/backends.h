@@ -5,11 +5,14 @@
 #include "channel_ops.h"
 #include "queue_ops.h"
 #include "region_ops.h"
+#include "sync_ops.h"
 
-/* NULL-terminated. The first channel, and the first queue, is the platform's default. */
+/* NULL-terminated. The first channel, queue and family of synchronisation objects is the platform's
+ * default. */
 extern const struct sill__channel_ops *const sill__channels[];
 extern const struct sill__queue_ops *const sill__queues[];
 extern const struct sill__region_ops *const sill__regions[];
+extern const struct sill__sync_ops *const sill__syncs[];
 
 /* The channel of an enum sill_family other than AUTO; NULL: not on this system. */
 const struct sill__channel_ops *sill__channel_of_family(int family);

@@ -1,8 +1,8 @@
 /* facts.c - what this machine offers: sill_facts.
  *
- * Region kinds and channels are not looked up but tried (facts_try.c). Each is told as present,
- * limited or absent, and why: those that only other systems have are absent, and nothing is wrong
- * with that. What only the operating system can tell comes from the functions in facts.h.
+ * Region kinds, channels and families of synchronisation objects are not looked up but tried
+ * (facts_try.c). Each is told as present, limited or absent, and why: those that only other systems
+ * have are absent, and nothing is wrong with that. What only the operating system can tell comes from the functions in facts.h.
  */
 #include "facts.h"
 
@@ -12,6 +12,7 @@
 
 #include <sill/channel.h>
 #include <sill/region.h>
+#include <sill/sync.h>
 
 #include "owner.h"
 #include "status.h"
@@ -74,6 +75,7 @@ static void region_note(unsigned capabilities, char *out, size_t size)
         {SILL_REGION_NAMED, "has a name"},
         {SILL_REGION_PERSISTS, "stays until it is removed"},
         {SILL_REGION_RESIZES, "can be resized"},
+        {SILL_REGION_FLUSHES, "can be flushed to the disk"},
         {SILL_REGION_PASSES, "can be passed as a handle"},
         {SILL_REGION_SEALED, "read-only for whom it is passed to"},
         {SILL_REGION_READ_ONLY, "can be opened read-only"},
@@ -158,11 +160,31 @@ static void tell_channel(struct sill__facts *facts, int kind)
     tell_try(facts, "channel", name, sill__try_channel(kind), note, &limited);
 }
 
+/* ---- synchronisation objects ---- */
+
+static void tell_sync(struct sill__facts *facts, int family)
+{
+    struct sill__limited limited = {"", ""};
+    const char *name = sill_sync_family_name(family);
+    unsigned capabilities = sill_sync_capabilities(family);
+    if (capabilities == 0) {
+        tell_absent(facts, "sync", name);
+        return;
+    }
+    if ((capabilities & SILL_SYNC_PLACED) == 0)
+        snprintf(limited.note, sizeof limited.note,
+                 "named objects only; a thread that ends with a lock keeps it until its process "
+                 "ends");
+    tell_try(facts, "sync", name, sill__try_sync(family),
+             "mutex, rwlock, semaphore, event, cond; named or in a region", &limited);
+}
+
 /* ---- all ---- */
 
 #define VALUE(name, value, text) value,
 static const int region_kinds[] = {SILL_REGION_KIND_TABLE(VALUE)};
 static const int channel_kinds[] = {SILL_CHANNEL_KIND_TABLE(VALUE)};
+static const int sync_families[] = {SILL_SYNC_FAMILY_TABLE(VALUE)};
 #undef VALUE
 
 int sill_facts(sill_fact_each *each, void *arg)
@@ -186,6 +208,9 @@ int sill_facts(sill_fact_each *each, void *arg)
     for (size_t i = 0; i < sizeof channel_kinds / sizeof channel_kinds[0] && facts.result == 0; i++)
         if (channel_kinds[i] != SILL_CHANNEL_AUTO)
             tell_channel(&facts, channel_kinds[i]);
+    for (size_t i = 0; i < sizeof sync_families / sizeof sync_families[0] && facts.result == 0; i++)
+        if (sync_families[i] != SILL_SYNC_AUTO)
+            tell_sync(&facts, sync_families[i]);
     sill__facts_limits(&facts);
     return facts.result;
 }

@@ -1,5 +1,5 @@
 /* facts.h - how the facts of sill_facts are told: facts.c composes them, facts_try.c tries region
- * kinds and channels through the public API; what only the operating system knows comes from one
+ * kinds, channels and synchronisation objects through the public API; what only the operating system knows comes from one
  * file per OS: posix/facts.c, win32/facts.c.
  */
 #ifndef SILL__FACTS_H
@@ -26,6 +26,7 @@ void sill__fact_number(struct sill__facts *facts, const char *topic, const char 
 /* Whether a kind that exists works here: a status, with the last error. */
 int sill__try_region(int kind, const char *directory);
 int sill__try_channel(int kind);
+int sill__try_sync(int family);
 
 /* Why something works, but not as one may expect, and what mends it. "": it does. */
 struct sill__limited {

@@ -1,4 +1,4 @@
-/* facts_try.c - trying region kinds and channels, for sill_facts.
+/* facts_try.c - trying region kinds, channels and synchronisation objects, for sill_facts.
  *
  * Everything is done through the public API, under names of this process, and whatever a try made
  * is removed before it returns.
@@ -14,6 +14,7 @@
 #include <sill/pipe.h>
 #include <sill/queue.h>
 #include <sill/region.h>
+#include <sill/sync.h>
 
 #include "process.h"
 #include "status.h"
@@ -190,4 +191,53 @@ int sill__try_channel(int kind)
     default:
         return try_frames();
     }
+}
+
+/* ---- synchronisation objects ---- */
+
+/* Each operation of a cell: a lock, a counter, an event. */
+static int try_objects(sill_mutex *mutex, sill_semaphore *semaphore, sill_event *event)
+{
+    int status = sill_mutex_lock(mutex, TRY_MS);
+    if (status == SILL_OK)
+        status = sill_mutex_unlock(mutex);
+    if (status == SILL_OK)
+        status = sill_semaphore_post(semaphore, 1);
+    if (status == SILL_OK)
+        status = sill_semaphore_wait(semaphore, TRY_MS);
+    if (status == SILL_OK)
+        status = sill_event_set(event);
+    return status == SILL_OK ? sill_event_wait(event, TRY_MS) : status;
+}
+
+int sill__try_sync(int family)
+{
+    static const char *const stems[] = {"m", "s", "e"};
+    char names[3][70], own[60];
+    sill_sync_options options = SILL_SYNC_OPTIONS_INIT;
+    options.family = family;
+    own_name(own, sizeof own);
+    for (int i = 0; i < 3; i++)
+        snprintf(names[i], sizeof names[i], "%s.%s", own, stems[i]);
+    sill_mutex *mutex = NULL;
+    sill_semaphore *semaphore = NULL;
+    sill_event *event = NULL;
+    int status = sill_mutex_create(&mutex, names[0], &options);
+    if (status == SILL_OK)
+        status = sill_semaphore_create(&semaphore, names[1], &options);
+    if (status == SILL_OK)
+        status = sill_event_create(&event, names[2], &options);
+    if (status == SILL_OK)
+        status = try_objects(mutex, semaphore, event);
+    sill_error first = *sill_last_error();
+    const bool made[] = {mutex != NULL, semaphore != NULL, event != NULL};
+    sill_mutex_close(mutex);
+    sill_semaphore_close(semaphore);
+    sill_event_close(event);
+    for (int i = 0; i < 3; i++)
+        if (made[i])
+            sill_sync_remove(names[i], &options); /* UNSUPPORTED where they go by themselves */
+    if (status != SILL_OK)
+        sill__error_restore(&first);
+    return status;
 }

@@ -33,6 +33,7 @@
 #include <sill/port.h>
 
 #include "arena.h"
+#include "copy.h"
 #include "hub.h"
 #include "learn.h"
 #include "ring.h"
@@ -170,6 +171,7 @@ struct sill__link {
     bool busy;     /* a thread writes a frame, perhaps asleep in the middle */
     uint64_t last_id;
     struct sill__arena *arena; /* made with the first mapped message */
+    struct sill__copy_choice copies; /* of what is copied into its blocks */
     sill_region *own_region;
     struct sill__control *own;         /* in own_region; NULL: no shared memory */
     sill_region *peer_region;
@@ -259,6 +261,8 @@ int sill__link_send(struct sill__link *link, struct sill__outgoing *out);
 /* The same for what most messages are, small ones without options but the flag MORE: true if it was
  * sent. False says nothing: sill__link_send is to be asked. */
 bool sill__link_send_small(struct sill__link *link, const void *data, size_t size, unsigned flags);
+/* The same for many, with the flag MORE: how many, before the first that is left to sill__link_send. */
+size_t sill__link_send_smalls(struct sill__link *link, const sill_bytes *messages, size_t count);
 /* Its caller has given up: the request need not be handed out any more. */
 void sill__link_retract(struct sill__link *link, const struct sill__outgoing *out);
 /* A loan of `size` bytes. */
@@ -347,8 +351,9 @@ struct sill__received *sill__link_take_first(struct sill__link *link, struct sil
 
 /* Makes the rings ready to use: both sides' regions are mapped. */
 void sill__link_rings(struct sill__link *link, uint64_t own_size, uint64_t peer_size);
-/* Hands out the next message, if there is one: true. A record that cannot be ends the link. */
-bool sill__link_next(struct sill__link *link, sill_message *message);
+/* Hands out the next message, and small ones behind it, up to `capacity`: how many. A record that
+ * cannot be ends the link. */
+size_t sill__link_next(struct sill__link *link, sill_message *messages, size_t capacity);
 /* Goes through the rings for replies; what else comes first is put aside. */
 void sill__link_pump(struct sill__link *link);
 /* Whether something is there that may be a message. A record that is blocked counts for nothing. */
@@ -439,11 +444,10 @@ int sill__check_send(const void *data, size_t size, const sill_send_options *opt
 void sill__port_ready(sill_port *port);
 
 /* Hands a message in place to the user. */
-static inline void sill__in_ring_hand(const struct sill__in_ring *in, sill_message *message)
+/* Without the message's reference to its port, and without its count. */
+static inline void sill__in_ring_fill(const struct sill__in_ring *in, sill_port *port,
+                                      sill_message *message)
 {
-    sill_port *port = in->lane->link->port;
-    sill__port_ref(port);
-    port->link.statistics.unreleased++;
     message->type = in->type;
     message->path = SILL_PATH_INLINE;
     message->copies = 1;
@@ -458,11 +462,19 @@ static inline void sill__in_ring_hand(const struct sill__in_ring *in, sill_messa
     SILL__STEP(receive_taken);
 }
 
+static inline void sill__in_ring_hand(const struct sill__in_ring *in, sill_message *message)
+{
+    sill_port *port = in->lane->link->port;
+    sill__port_ref(port);
+    port->link.statistics.unreleased++;
+    sill__in_ring_fill(in, port, message);
+}
+
 /* ---- message.c ---- */
 
-/* sill_release with the lock of `hub` held, which is released and taken again if the message is of
+/* sill_release_many with the lock of `hub` held, which is released and taken again for a message of
  * another. */
-void sill__message_release(struct sill__hub *hub, sill_message *message);
+void sill__messages_release(struct sill__hub *hub, sill_message *messages, size_t count);
 
 /* ---- server.c ---- */
 

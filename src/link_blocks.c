@@ -71,18 +71,31 @@ void sill__link_give_back(struct sill__link *link, const struct sill__block *blo
     sill__hub_changed(link->hub);
 }
 
+/* The lock is released meanwhile. */
+static void copy_into(struct sill__link *link, void *to, const void *data, size_t size)
+{
+    struct sill__copy_way way = {false, false};
+    if (size >= link->policy.nontemporal_min)
+        way = sill__copy_choose(&link->copies, size);
+    sill__unlock(&link->hub->lock);
+    int64_t since = way.timed ? sill__now_ns() : 0;
+    if (way.nontemporal)
+        sill__copy_nontemporal(to, data, size);
+    else
+        sill__copy(to, data, size);
+    int64_t took = way.timed ? sill__now_ns() - since : 0;
+    sill__lock(&link->hub->lock);
+    if (way.timed)
+        sill__copy_took(&link->copies, size, way, took);
+}
+
 int sill__link_fill_block(struct sill__link *link, struct sill__outgoing *out,
                           const void *data, uint64_t size, struct sill__block *block)
 {
     int rc = take_block(link, size, block, sill__out_deadline(out), out->seen);
     if (rc != 0)
         return rc;
-    sill__unlock(&link->hub->lock);
-    if (size >= link->policy.nontemporal_min)
-        sill__copy_nontemporal(block->data, data, (size_t)size);
-    else
-        sill__copy(block->data, data, (size_t)size);
-    sill__lock(&link->hub->lock);
+    copy_into(link, block->data, data, (size_t)size);
     SILL__STEP(mapped_copied);
     rc = sill__link_announce(link, out, block);
     if (rc != 0)

@@ -226,11 +226,12 @@ static void skip(struct sill__link *link, struct sill__lane *lane, const struct 
 
 /* ---- one record ---- */
 
-static inline void count_inline(struct sill__link *link, size_t size, unsigned copies)
+static inline void count_inline(struct sill__link *link, size_t messages, size_t bytes,
+                                unsigned copies)
 {
     sill_path_count *count = &link->statistics.received[SILL_PATH_INLINE];
-    count->messages++;
-    count->bytes += size;
+    count->messages += messages;
+    count->bytes += bytes;
     count->copies += copies;
 }
 
@@ -253,7 +254,7 @@ static int put_aside(struct sill__link *link, struct sill__lane *lane,
     r->id = in->id;
     r->have = in->size;
     r->path = SILL_PATH_INLINE;
-    count_inline(link, in->size, r->copies);
+    count_inline(link, 1, in->size, r->copies);
     skip(link, lane, record);
     sill__link_append(link, &lane->ready, r);
     return 0;
@@ -270,7 +271,7 @@ static int give_in_place(struct sill__link *link, struct sill__lane *lane,
 {
     if (in->id > link->last_id)
         return sill__fail(SILL_PROTOCOL, "the peer answered a request that was never made");
-    count_inline(link, in->size, 1);
+    count_inline(link, 1, in->size, 1);
     struct sill__call *call = sill__link_call_of(link, in->id);
     if (call == NULL) {
         link->statistics.late_replies++;
@@ -327,7 +328,7 @@ static int take_inline(struct sill__link *link, struct sill__lane *lane,
     rc = sill__ring_take(&lane->in, record, &in.serial);
     if (rc != 0)
         return rc;
-    count_inline(link, in.size, 1);
+    count_inline(link, 1, in.size, 1);
     sill__in_ring_hand(&in, message);
     return HANDED;
 }
@@ -538,26 +539,33 @@ static int steps(struct sill__link *link, struct sill__lane *lane, sill_message 
 /* ---- for those who wait ---- */
 
 /* What most messages are: nothing waits before the plain ring's next record, and that is a small
- * datagram or request. True if it was handed out; false says nothing. */
-static bool next_small(struct sill__link *link, sill_message *message)
+ * datagram or request; and so on, up to `capacity` of them. How many were handed out; 0 says nothing.
+ */
+static size_t next_small(struct sill__link *link, sill_message *messages, size_t capacity)
 {
     struct sill__lane *lane = &link->lanes[SILL__LANE_PLAIN];
     struct sill__lane *urgent = &link->lanes[SILL__LANE_URGENT];
     struct sill__record record;
     struct sill__in_ring in;
+    size_t count = 0, bytes = 0;
     if (link->state != SILL__LINK_OPEN || (link->can & SILL_CAN_INLINE) == 0 ||
         lane->ready.first != NULL || urgent->ready.first != NULL || lane->blocked ||
-        lane->placed.first != NULL || urgent->placed.first != NULL ||
-        atomic_load_explicit(sill__ring_watch(&urgent->in), memory_order_relaxed) != 0 ||
-        sill__ring_look(&lane->in, &record) != 0 || record.flags != 0 ||
-        (record.kind != SILL_DATAGRAM && record.kind != SILL_REQUEST) ||
-        parse_inline(link, lane, &record, &in) != 0 ||
-        sill__ring_take(&lane->in, &record, &in.serial) != 0)
-        return false; /* the long way finds out why, and says it */
-    lane->seen = false;
-    count_inline(link, in.size, 1);
-    sill__in_ring_hand(&in, message);
-    return true;
+        lane->placed.first != NULL || urgent->placed.first != NULL)
+        return 0;
+    while (count < capacity &&
+           atomic_load_explicit(sill__ring_watch(&urgent->in), memory_order_relaxed) == 0 &&
+           sill__ring_look(&lane->in, &record) == 0 && record.flags == 0 &&
+           (record.kind == SILL_DATAGRAM || record.kind == SILL_REQUEST) &&
+           parse_inline(link, lane, &record, &in) == 0 &&
+           sill__ring_take(&lane->in, &record, &in.serial) == 0) {
+        bytes += in.size;
+        sill__in_ring_fill(&in, link->port, &messages[count++]);
+    } /* the long way finds out why, and says it */
+    lane->seen = lane->seen && count == 0;
+    link->port->references += (unsigned)count;
+    link->statistics.unreleased += count;
+    count_inline(link, count, bytes, (unsigned)count);
+    return count;
 }
 
 static bool next_any(struct sill__link *link, sill_message *message)
@@ -594,15 +602,18 @@ static void read_on(struct sill__link *link)
     sill__hub_ready(link->hub, &link->source, SILL__READABLE);
 }
 
-bool sill__link_next(struct sill__link *link, sill_message *message)
+size_t sill__link_next(struct sill__link *link, sill_message *messages, size_t capacity)
 {
-    if (!next_small(link, message) && !next_any(link, message)) {
+    size_t count = next_small(link, messages, capacity);
+    if (count == 0 && next_any(link, messages))
+        count = 1;
+    if (count == 0) {
         read_on(link);
-        return false;
+        return 0;
     }
     link->source.touched = true;
-    link->hub->run++;
-    return true;
+    link->hub->run += (unsigned)count;
+    return count;
 }
 
 void sill__link_pump(struct sill__link *link)

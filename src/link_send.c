@@ -351,23 +351,52 @@ void sill__link_count_sent(struct sill__link *link, int path, uint64_t bytes, un
     count->copies += copies;
 }
 
-bool sill__link_send_small(struct sill__link *link, const void *data, size_t size, unsigned flags)
+/* Publishes a small datagram, if nothing stands against it. */
+static inline bool put_small(struct sill__link *link, const void *data, size_t size)
 {
     struct sill__lane *lane = &link->lanes[SILL__LANE_PLAIN];
     void *body;
-    if (link->small_max < (int64_t)size || link->peer_message_max < size || lane->out.reserved > 0 || lane->sync_due ||
+    if (link->small_max < (int64_t)size || link->peer_message_max < size ||
+        lane->out.reserved > 0 || lane->sync_due ||
         sill__ring_room(&lane->out, size, false, &body) != 0)
         return false;
     sill__copy(body, data, size);
     SILL__STEP(record_written);
     sill__ring_publish(&lane->out, SILL_DATAGRAM, 0, size);
     SILL__STEP(record_published);
+    return true;
+}
+
+static void count_small(struct sill__link *link, size_t messages, size_t bytes)
+{
+    sill_path_count *count = &link->statistics.sent[SILL_PATH_INLINE];
+    count->messages += messages;
+    count->bytes += bytes;
+    count->copies += messages;
+}
+
+bool sill__link_send_small(struct sill__link *link, const void *data, size_t size, unsigned flags)
+{
+    if (!put_small(link, data, size))
+        return false;
     if ((flags & SILL_SEND_MORE) != 0)
         sill__hub_hold(link->hub, &link->source);
     else
         sill__link_ring(link);
-    sill__link_count_sent(link, SILL_PATH_INLINE, size, 1);
+    count_small(link, 1, size);
     return true;
+}
+
+size_t sill__link_send_smalls(struct sill__link *link, const sill_bytes *messages, size_t count)
+{
+    size_t done = 0, bytes = 0;
+    while (done < count && (messages[done].data != NULL || messages[done].size == 0) &&
+           put_small(link, messages[done].data, messages[done].size))
+        bytes += messages[done++].size;
+    if (done > 0)
+        sill__hub_hold(link->hub, &link->source);
+    count_small(link, done, bytes);
+    return done;
 }
 
 static int send_inline(struct sill__link *link, struct sill__outgoing *out)

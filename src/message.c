@@ -103,10 +103,48 @@ void sill_release(sill_message *message)
         forget_message(message);
 }
 
+static void release_of(struct sill__hub *hub, sill_message *message)
+{
+    sill_port *port = port_of(message);
+    if (port != NULL && port->link.hub == hub) {
+        release(message, false);
+        return;
+    }
+    sill__hub_leave(hub);
+    sill_release(message);
+    sill__hub_enter(hub);
+}
+
+/* What most messages are: small, of this hub, not the last that refers to their port, and nothing is
+ * owed for them. */
+static bool release_quickly(struct sill__hub *hub, sill_message *message)
+{
+    struct sill__lane *lane = sill__lane_of(message);
+    if (lane == NULL || message->type != SILL_DATAGRAM || lane->link->hub != hub)
+        return false;
+    sill_port *port = lane->link->port;
+    if (port->references < 2)
+        return false;
+    sill__link_release_record(lane, message->internal_word);
+    port->link.statistics.unreleased--;
+    port->references--;
+    forget_message(message);
+    return true;
+}
+
+void sill__messages_release(struct sill__hub *hub, sill_message *messages, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (messages[i].internal != NULL && !release_quickly(hub, &messages[i]))
+            release_of(hub, &messages[i]);
+}
+
 void sill_release_many(sill_message *messages, size_t count)
 {
     struct sill__hub *hub = NULL;
     for (size_t i = 0; i < count; i++) {
+        if (hub != NULL && release_quickly(hub, &messages[i]))
+            continue;
         sill_port *port = port_of(&messages[i]);
         if (port == NULL) {
             forget_message(&messages[i]);
@@ -127,20 +165,6 @@ void sill_release_many(sill_message *messages, size_t count)
         return;
     sill__hub_leave(hub);
     sill__hub_unref(hub);
-}
-
-void sill__message_release(struct sill__hub *hub, sill_message *message)
-{
-    if (message->internal == NULL)
-        return;
-    sill_port *port = port_of(message);
-    if (port != NULL && port->link.hub == hub) {
-        release(message, false);
-        return;
-    }
-    sill__hub_leave(hub);
-    sill_release(message);
-    sill__hub_enter(hub);
 }
 
 int sill_receive_into(sill_message *message, void *buffer, size_t capacity)

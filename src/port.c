@@ -361,15 +361,13 @@ int sill_send(sill_port *port, const void *data, size_t size, int timeout_ms)
     return sill_send_with(port, data, size, NULL, timeout_ms);
 }
 
-/* One of many: the peer is told later. */
+/* One that is not small, or for which there is no room. The peer is told later. */
 static int send_one(struct sill__link *link, struct sill__outgoing *out, const sill_bytes *bytes)
 {
     int rc = sill__check_send(bytes->data, bytes->size, NULL);
-    if (rc != 0 || sill__link_send_small(link, bytes->data, bytes->size, SILL_SEND_MORE))
-        return rc;
     out->data = bytes->data;
     out->size = bytes->size;
-    return sill__link_send(link, out);
+    return rc != 0 ? rc : sill__link_send(link, out);
 }
 
 int sill_send_many(sill_port *port, const sill_bytes *messages, size_t count, size_t *sent,
@@ -390,8 +388,11 @@ int sill_send_many(sill_port *port, const sill_bytes *messages, size_t count, si
                                  .options = &options,
                                  .timeout_ms = timeout_ms,
                                  .seen = link->cancels.told};
-    while (done < count && (rc = send_one(link, &out, &messages[done])) == 0)
-        done++;
+    do {
+        done += sill__link_send_smalls(link, messages + done, count - done);
+        if (done < count && (rc = send_one(link, &out, &messages[done])) == 0)
+            done++;
+    } while (rc == 0 && done < count);
     if (link->source.held) {
         sill__hub_unhold(link->hub, &link->source);
         sill__link_ring_held(&link->source);
@@ -573,7 +574,7 @@ struct receive_wait {
 static bool something_came(void *arg)
 {
     struct receive_wait *wait = arg;
-    wait->handed = wait->handed || sill__link_next(wait->link, wait->message);
+    wait->handed = wait->handed || sill__link_next(wait->link, wait->message, 1) > 0;
     return wait->handed || wait->link->state == SILL__LINK_ENDED;
 }
 
@@ -582,9 +583,11 @@ static int receive_some(struct sill__link *link, sill_message *messages, size_t 
                         size_t *count, int timeout_ms)
 {
     struct receive_wait wait = {link, messages, false};
+    size_t done = 0, more;
     int rc = 0;
     if (link->hub->led || !sill__hub_overdue(link->hub))
-        wait.handed = sill__link_next(link, messages);
+        done = sill__link_next(link, messages, capacity);
+    wait.handed = done > 0;
     if (!wait.handed)
         rc = sill__link_wait(link, something_came, &wait, sill__deadline(timeout_ms),
                              link->cancels.told);
@@ -594,8 +597,10 @@ static int receive_some(struct sill__link *link, sill_message *messages, size_t 
         rc = SILL_AGAIN;
     if (rc != 0)
         return rc;
-    for (*count = 1; *count < capacity && sill__link_next(link, messages + *count);)
-        ++*count;
+    done = done > 0 ? done : 1;
+    while (done < capacity && (more = sill__link_next(link, messages + done, capacity - done)) > 0)
+        done += more;
+    *count = done;
     return 0;
 }
 
@@ -614,8 +619,7 @@ int sill_receive_many(sill_port *port, sill_message *messages, size_t capacity, 
         return rc;
     }
     struct sill__link *link = &port->link;
-    for (size_t i = 0; i < capacity; i++)
-        sill__message_release(link->hub, &messages[i]);
+    sill__messages_release(link->hub, messages, capacity);
     return leave(port, receive_some(link, messages, capacity, count, timeout_ms));
 }
 

@@ -343,8 +343,9 @@ static int adopt_memory(sill_region **out, const struct sill__region_request *re
     return 0;
 }
 
-/* How often a size that does not fit is looked at again: a resize may have come in between. */
-#define RESIZE_LOOKS 3
+/* How often a size that does not fit is looked at again: a resize may have come in between, or
+ * many. */
+#define RESIZE_LOOKS 64
 
 int sill__region_attach(sill_region **out, const struct sill__region_request *request,
                         const char *object)
@@ -522,8 +523,11 @@ int sill_region_map(sill_region *region)
 static int resize_mapped(sill_region *region, size_t size)
 {
     size_t old = region->size;
+    /* There may be bytes behind the end: of a last page, or left by who was killed in here. */
+    size_t used = region->memory->size - SILL__REGION_HEADER;
     if (size < old)
         set_size(region, size);
+    SILL__STEP(region_resizing);
     region->ops->unmap(region->memory, region->base);
     region->base = NULL;
     int rc = region->ops->resize(region->memory, size + SILL__REGION_HEADER);
@@ -536,9 +540,12 @@ static int resize_mapped(sill_region *region, size_t size)
         sill__error_restore(&first);
         return rc;
     }
-    if (size > old) /* what was written behind the end, in the last page */
+    if (used < old + LARGEST_PAGE)
+        used = old + LARGEST_PAGE;
+    if (size > old)
         memset((char *)region->base + SILL__REGION_HEADER + old, 0,
-               size - old < LARGEST_PAGE ? size - old : LARGEST_PAGE);
+               (size < used ? size : used) - old);
+    SILL__STEP(region_resized);
     set_size(region, size);
     region->size = size;
     return 0;
@@ -554,11 +561,15 @@ int sill_region_resize(sill_region *region, size_t size)
     if (region->ops->resize == NULL)
         return sill__fail(SILL_UNSUPPORTED, "Regions of the kind %s cannot be resized.",
                           sill_region_kind_name(region->ops->kind));
-    if (!region->creator || !region->resizable)
-        return sill__fail(SILL_INVALID, "Only the creator of a region can resize it, and only if "
-                                        "it was created resizable.");
+    bool others = region->ops->flush != NULL && !region->read_only;
+    if ((!region->creator && !others) || !region->resizable)
+        return sill__fail(SILL_INVALID, "Only the creator of a region can resize it (a file: who "
+                                        "has it open for writing), and only if it was created "
+                                        "resizable.");
     bool unmapped = region->base == NULL;
-    if (unmapped)
+    if (!unmapped && others) /* somebody else may have resized it */
+        rc = sill_region_unmap(region);
+    if (rc == 0 && region->base == NULL)
         rc = sill_region_map(region);
     if (rc == 0)
         rc = resize_mapped(region, size);
@@ -569,6 +580,27 @@ int sill_region_resize(sill_region *region, size_t size)
         sill__owner_update(region->owner, &region->info);
     }
     return rc;
+}
+
+int sill_region_flush(const sill_region *region, size_t offset, size_t size, int wait)
+{
+    int rc = check_region(region);
+    if (rc == 0)
+        rc = check_flag(wait, "wait");
+    if (rc != 0)
+        return rc;
+    if (region->ops->flush == NULL)
+        return sill__fail(SILL_UNSUPPORTED, "Regions of the kind %s are not kept on a disk.",
+                          sill_region_kind_name(region->ops->kind));
+    if (region->base == NULL || region->read_only)
+        return sill__fail(SILL_INVALID, "The region is not mapped, or for reading only.");
+    if (offset > region->size || size > region->size - offset)
+        return sill__fail(SILL_INVALID, "%zu bytes at %zu do not lie in a region of %zu.", size,
+                          offset, region->size);
+    size_t end = size != 0 ? offset + size : region->size;
+    size_t from = offset != 0 ? offset + SILL__REGION_HEADER : 0;
+    return region->ops->flush(region->memory, region->base, from, end + SILL__REGION_HEADER,
+                              wait != 0);
 }
 
 void sill_region_close(sill_region *region)

@@ -73,6 +73,9 @@ struct sill__region_ops {
      * EXISTS when somebody else published under that name first. */
     int (*publish)(sill__memory *memory, const char *object);
     int (*resize)(sill__memory *memory, size_t size); /* NULL: UNSUPPORTED */
+    /* Files, which outlive their creators: writes [from, to) of the object to the disk, or begins
+     * to. NULL: UNSUPPORTED, and only the creator may resize. */
+    int (*flush)(sill__memory *memory, void *base, size_t from, size_t to, bool wait);
     void (*close)(sill__memory *memory);
     /* Removes the name: of a whole object with this name_hash, or of one that a dead creator left
      * half-made. NOT_FOUND; FOREIGN (not sill's, left alone); DENIED; UNSUPPORTED (such objects go

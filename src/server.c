@@ -21,7 +21,7 @@
 
 #define ACCEPTS_AT_ONCE 16
 #define ACCEPT_RETRY_NS INT64_C(100000000) /* when descriptors have run out */
-#define TURNS           16
+#define TURNS           64
 #define LINGER_NS       INT64_C(1000000000)
 
 struct sill_server {
@@ -277,55 +277,60 @@ static void hand_farewell(sill_port *port, sill_message *message)
     sill__received_hand(r, message);
 }
 
-/* The port's next message, or its last word. */
-static bool hand_from(sill_port *port, sill_message *message)
+/* The port's next messages, or its last word. How many. */
+static size_t hand_from(sill_port *port, sill_message *messages, size_t capacity)
 {
-    if (sill__link_next(&port->link, message)) {
-        if (message->type == SILL_CONNECT)
+    size_t count = sill__link_next(&port->link, messages, capacity);
+    if (count > 0) {
+        if (messages->type == SILL_CONNECT)
             port->asked = true;
-        return true;
+        return count;
     }
     if (port->link.state != SILL__LINK_ENDED || port->farewell == NULL)
-        return false;
-    hand_farewell(port, message);
-    return true;
+        return 0;
+    hand_farewell(port, messages);
+    return 1;
 }
 
-/* Hands out one message of the port that stands first, which then goes to the end of the line if it
- * has more. */
-static bool hand_from_line(sill_server *server, sill_message *message)
+/* Hands out one message of the port that stands first, or several if it stands alone; then it goes to
+ * the end of the line if it has more. */
+static size_t hand_from_line(sill_server *server, sill_message *messages, size_t capacity)
 {
-    bool handed = false;
-    while (!handed && server->ready_first != NULL) {
+    size_t count = 0;
+    while (count == 0 && server->ready_first != NULL) {
         sill_port *port = server->ready_first;
         sill__port_ref(port); /* its link may end, and be forgotten */
         leave_line(server, port);
-        handed = hand_from(port, message);
+        count = hand_from(port, messages, server->ready_first == NULL ? capacity : 1);
         if (port->open) {
             stand_in_line(server, port);
             server->last = port;
         }
         sill__port_unref(port);
     }
-    return handed;
+    return count;
 }
 
 /* While nobody stands in line, the port that was served last is asked at once. But all hot ones are
  * asked whenever the line has been gone through and a few messages were handed out: no client keeps
  * the others from it. */
-static bool hand_next(sill_server *server, sill_message *message)
+static size_t hand_next(sill_server *server, sill_message *messages, size_t capacity)
 {
+    size_t count = 0;
     if (server->turns == 0) {
         sill__hub_look(server->hub);
         server->turns = server->standing + TURNS;
     }
-    server->turns--;
-    if (server->ready_first == NULL && server->last != NULL &&
-        sill__link_next(&server->last->link, message))
-        return true;
-    if (server->ready_first == NULL)
+    if (capacity > server->turns)
+        capacity = server->turns;
+    if (server->ready_first == NULL && server->last != NULL)
+        count = sill__link_next(&server->last->link, messages, capacity);
+    if (count == 0 && server->ready_first == NULL)
         sill__hub_look(server->hub);
-    return hand_from_line(server, message);
+    if (count == 0)
+        count = hand_from_line(server, messages, capacity);
+    server->turns -= count > 0 ? (unsigned)count : 1;
+    return count;
 }
 
 struct receive_wait {
@@ -337,7 +342,7 @@ struct receive_wait {
 static bool anybody_ready(void *arg)
 {
     struct receive_wait *wait = arg;
-    wait->handed = wait->handed || hand_next(wait->server, wait->message);
+    wait->handed = wait->handed || hand_next(wait->server, wait->message, 1) > 0;
     return wait->handed;
 }
 
@@ -346,9 +351,11 @@ static int receive_some(sill_server *server, sill_message *messages, size_t capa
                         size_t *count, int timeout_ms)
 {
     struct receive_wait wait = {server, messages, false};
+    size_t done = 0, more;
     int rc = 0;
     if (server->hub->led || !sill__hub_overdue(server->hub))
-        wait.handed = hand_next(server, messages);
+        done = hand_next(server, messages, capacity);
+    wait.handed = done > 0;
     if (!wait.handed) {
         const struct sill__until until = {anybody_ready,          &wait, sill__deadline(timeout_ms),
                                           &server->cancels, server->cancels.told, NULL, NULL};
@@ -356,8 +363,10 @@ static int receive_some(sill_server *server, sill_message *messages, size_t capa
     }
     if (rc != 0)
         return rc == SILL_TIMEOUT && timeout_ms == 0 ? SILL_AGAIN : rc;
-    for (*count = 1; *count < capacity && hand_next(server, messages + *count);)
-        ++*count;
+    done = done > 0 ? done : 1;
+    while (done < capacity && (more = hand_next(server, messages + done, capacity - done)) > 0)
+        done += more;
+    *count = done;
     return 0;
 }
 
@@ -372,8 +381,7 @@ int sill_server_receive_many(sill_server *server, sill_message *messages, size_t
         sill_release_many(messages, capacity);
         return rc;
     }
-    for (size_t i = 0; i < capacity; i++)
-        sill__message_release(server->hub, &messages[i]);
+    sill__messages_release(server->hub, messages, capacity);
     rc = receive_some(server, messages, capacity, count, timeout_ms);
     sill__hub_leave(server->hub);
     return rc;

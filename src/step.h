@@ -59,7 +59,38 @@
     X(region_object)     /* a region's object exists, empty */                                     \
     X(region_sized)      /* it has its size, no header */                                          \
     X(region_published)  /* its header is valid */                                                 \
-    X(region_removed)    /* the object is gone, its owner record is not */
+    X(region_resizing)   /* a smaller size is told, a larger one is not yet made */                \
+    X(region_resized)    /* a larger one is made, and not told */                                  \
+    X(region_removed)    /* the object is gone, its owner record is not */                         \
+    X(sync_making)       /* a synchronisation object is claimed, its cells are not made */         \
+    X(sync_set_made)     /* a semaphore set exists, without its values */                          \
+    X(sync_made)         /* its cells are made, nobody is told */                                  \
+    X(sync_set_removed)  /* a semaphore set was removed, its segment is not */                     \
+    X(sync_locked)       /* a lock is ours, we have not said so */                                 \
+    X(sync_owned)        /* we have */                                                             \
+    X(sync_disowned)     /* we have said that it is not, it still is */                            \
+    X(sync_gate)         /* a writer has the gate, readers may be inside */                        \
+    X(sync_read)         /* a reader is inside */                                                  \
+    X(sync_counted)      /* a broadcast is counted, nobody is woken */                             \
+    X(pool_formatted)    /* a pool has its first block, and no magic */                            \
+    X(pool_begun)        /* a block is noted as being allocated or freed */                        \
+    X(pool_split)        /* the rest of a block has its header, in a block that is still whole */  \
+    X(pool_taken)        /* a block is allocated, the lists do not know of the rest */             \
+    X(pool_freed)        /* a block is free, in no list */                                         \
+    X(pool_merged)       /* it is one with a neighbour */                                          \
+    X(pool_done)         /* all is done, nothing is noted, the lock is held */                     \
+    X(pool_repairing)    /* the books are empty, and being made anew */                            \
+    X(pool_repaired)     /* they are made, nobody is told */                                       \
+    X(pool_root)         /* a root has a name, and no offset */                                    \
+    X(segments_begun)    /* a set of segments has its sizes, and no magic */                       \
+    X(segments_making)   /* a slot is ours, its segment is not made */                             \
+    X(segments_made)     /* it is made, the slot does not say so */                                \
+    X(segments_taken)    /* a segment is ours, nobody has its id */                                \
+    X(segments_given)    /* it is free, nobody is woken */                                         \
+    X(segments_absent)   /* a slot is empty, its segment is not removed */                         \
+    X(rounds_begun)      /* a message through a region is announced */                             \
+    X(rounds_filled)     /* a piece of it is there, and not counted */                             \
+    X(rounds_taken)      /* a piece is taken, and not counted */
 
 #ifdef SILL_STEPS
 enum sill__step {

@@ -46,6 +46,10 @@ void sill__cond_destroy(sill__cond *cond);
 bool sill__cond_wait(sill__cond *cond, sill__mutex *mutex, int64_t deadline);
 void sill__cond_broadcast(sill__cond *cond);
 
+/* This thread, as no other one of the machine (POSIX: of the pid namespace) is called while it
+ * lives. Never 0. Cheap. */
+uint32_t sill__thread_id(void);
+
 /* Runs `init` exactly once in the process, whichever thread comes first. */
 typedef struct {
     void *state;

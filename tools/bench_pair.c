@@ -17,8 +17,8 @@
 
 enum { SELF_MAX = 4096, CONNECT_MS = 30000, ARGUMENTS = 24 };
 
-/* A stream's messages may be held back until more have come, where ports know how. */
-static const unsigned stream_flags = SILL_SEND_MORE;
+/* Of a stream, messages of at most so many bytes are sent so many at once. */
+enum { TOGETHER = 64, TOGETHER_SIZE = 4096 };
 
 /* ---- interruption ---- */
 
@@ -110,6 +110,8 @@ static void fill_arguments(struct arguments *arguments, const struct bench_pair 
         add(arguments, "--policy-text", way->policy_text);
     if (way->directory)
         add(arguments, "--directory", way->directory);
+    if (way->region)
+        add(arguments, "--region", way->region);
     if (way->loan)
         add(arguments, "--loan", NULL);
     if (way->read)
@@ -174,6 +176,8 @@ int bench_pair_start(struct bench_pair *pair, uint64_t size_max)
 int bench_pair_stop(struct bench_pair *pair)
 {
     sill_release(&pair->message);
+    if (!pair->port && pair->process)
+        os_process_kill(pair->process); /* it would wait for its client */
     sill_port_close(pair->port);
     pair->port = NULL;
     return end_process(pair);
@@ -229,16 +233,38 @@ int bench_pair_receive(void *arg)
     return SILL_OK;
 }
 
+/* Sends what bench_pair_stream has put off. */
+static int send_put_off(struct bench_pair *pair)
+{
+    sill_bytes bytes[TOGETHER];
+    uint64_t word = BENCH_STREAM;
+    unsigned count = pair->put_off, i;
+
+    pair->put_off = 0;
+    if (count == 0)
+        return SILL_OK;
+    memcpy(pair->data, &word, sizeof word);
+    for (i = 0; i < count; i++)
+        bytes[i] = (sill_bytes){pair->data, pair->size};
+    return sill_send_many(pair->port, bytes, count, NULL, -1);
+}
+
 int bench_pair_stream(void *arg)
 {
-    return send_word(arg, BENCH_STREAM, stream_flags);
+    struct bench_pair *pair = arg;
+
+    if (pair->way.loan || pair->size > TOGETHER_SIZE)
+        return send_word(pair, BENCH_STREAM, SILL_SEND_MORE);
+    return ++pair->put_off < TOGETHER ? SILL_OK : send_put_off(pair);
 }
 
 int bench_pair_finish(void *arg)
 {
     struct bench_pair *pair = arg;
-    int status = send_word(pair, BENCH_LAST, 0);
+    int status = send_put_off(pair);
 
+    if (status == SILL_OK)
+        status = send_word(pair, BENCH_LAST, 0);
     if (status == SILL_OK)
         status = sill_receive(pair->port, &pair->message, -1);
     if (status != SILL_OK)

@@ -23,6 +23,7 @@ struct bench_pair {
     sill_message message;
     void *data; /* what is sent; the caller's, of at least the largest size */
     size_t size;
+    unsigned put_off; /* messages of a stream that are to be sent together */
     struct bench_told told; /* by the second process, of a stream; the path, of the last message */
     os_process *process;    /* the second one; NULL: not started */
     int in, out, err;       /* its standard streams */
@@ -52,7 +53,7 @@ int bench_pair_stop(struct bench_pair *pair);
 /* Steps of a measurement (bench_frame.h); `arg` is the pair. */
 int bench_pair_send(void *arg);    /* a message that is echoed */
 int bench_pair_receive(void *arg); /* its echo */
-int bench_pair_stream(void *arg);  /* one of many */
+int bench_pair_stream(void *arg);  /* one of many; small ones are sent some at once */
 int bench_pair_finish(void *arg);  /* the last of many, and what the second process tells */
 
 #endif

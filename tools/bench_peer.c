@@ -13,7 +13,7 @@
 #include "cli.h"
 
 /* How long the first client may take to come. */
-enum { FIRST_MS = 30000 };
+enum { FIRST_MS = 30000, TOGETHER = 64 };
 
 struct peer {
     const struct bench_way *way;
@@ -41,8 +41,8 @@ int bench_fill(sill_port_options *options, sill_policy *policy, const struct ben
     options->path = way->path;
     options->family = way->family;
     options->directory = way->directory;
-    /* Here goes way->region, once ports have an option for it. Until then bench.c asks afterwards
-     * which kind it is. */
+    if (way->region)
+        options->region = sill_region_kind_parse(way->region);
     return -1;
 }
 
@@ -131,17 +131,23 @@ static void take(struct peer *peer, sill_message *message)
     }
 }
 
+/* Messages of a stream are taken as many at once as are there. */
 static int serve(struct peer *peer)
 {
-    sill_message message = SILL_MESSAGE_INIT;
+    sill_message messages[TOGETHER] = {SILL_MESSAGE_INIT};
     int status = SILL_OK;
 
     while (status == SILL_OK && (peer->clients > 0 || !peer->had_clients)) {
-        status = sill_server_receive(peer->server, &message, peer->had_clients ? -1 : FIRST_MS);
-        if (status == SILL_OK)
-            take(peer, &message);
-    } /* the next receive releases the message */
-    sill_release(&message);
+        size_t most = peer->told.count > 0 ? TOGETHER : 1, count, i;
+
+        status = sill_server_receive_many(peer->server, messages, most, &count,
+                                          peer->had_clients ? -1 : FIRST_MS);
+        for (i = 0; i < count; i++)
+            take(peer, &messages[i]);
+        if (most > 1 && peer->told.count == 0)
+            sill_release_many(messages, TOGETHER);
+    } /* the next receive releases the messages */
+    sill_release_many(messages, TOGETHER);
     return status == SILL_OK ? CLI_FINE : cli_fail_sill(status);
 }
 

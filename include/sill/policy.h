@@ -78,9 +78,9 @@ typedef struct sill_policy {
                               of 64; a message larger than this goes in rounds */
     uint64_t ring_size;    /* bytes of one side's ring, a power of two */
     uint64_t spin_ns;      /* how long a receiver looks before it sleeps, nanoseconds */
-    uint64_t nontemporal_min; /* smallest block of a segment that is written past the caches (with
-                                 non-temporal stores), bytes; where the processor has none that
-                                 help, it changes nothing */
+    uint64_t nontemporal_min; /* smallest block of a segment that may be written past the caches (with
+                                 non-temporal stores), bytes: the connection finds out which way is
+                                 faster; where the processor has no such stores it changes nothing */
     int path;              /* enum sill_path: AUTO, or the one path to use wherever possible */
     int family;            /* enum sill_family: of ports that ask for none; AUTO: not chosen here */
 } sill_policy;

@@ -52,7 +52,8 @@ enum sill_region_capability {
     SILL_REGION_PASSES = 8,     /* sill_region_handle gives a handle that can be passed */
     SILL_REGION_SEALED = 16,    /* size fixed, and not writable by those it is passed to */
     SILL_REGION_READ_ONLY = 32, /* can be opened read-only */
-    SILL_REGION_AVAILABLE = 64  /* exists on this system: set for each kind that does */
+    SILL_REGION_AVAILABLE = 64, /* exists on this system: set for each kind that does */
+    SILL_REGION_FLUSHES = 128   /* is kept on a disk: sill_region_flush works */
 };
 
 typedef struct sill_region_options {
@@ -116,12 +117,25 @@ SILL_API int sill_region_kind_of(const sill_region *region);
 SILL_API int sill_region_unmap(sill_region *region);
 SILL_API int sill_region_map(sill_region *region);
 
-/* Changes the size (creators of kinds with SILL_REGION_RESIZES, `resizable` set). Grows with the
- * space reserved; new bytes are 0. The mapping may move. Others keep the old size until they map
+/* Changes the size (creators of kinds with SILL_REGION_RESIZES, `resizable` set; a file, which may
+ * outlive its creator, also by whoever has opened it for writing: from the size that it has by then,
+ * and two that do it at once need a lock of the users'). Grows with the space reserved; new bytes are
+ * 0. The mapping may move. A process that is killed on the way leaves the old or the new size. Others keep the old size until they map
  * again; after a shrink, their touching what is gone is a fault, which is why memory for untrusted
  * peers is never resizable. Where the memory cannot be mapped again the region is left unmapped.
- * 0, NO_SPACE, LIMIT, UNSUPPORTED, INVALID, NO_MEMORY, OS. */
+ * 0, NO_SPACE, LIMIT, UNSUPPORTED, INVALID, DENIED (Windows: another process has the file mapped),
+ * NO_MEMORY, OS. */
 SILL_API int sill_region_resize(sill_region *region, size_t size);
+
+/* Brings to the disk what was written into `size` bytes (0: all from there) at `offset` of a mapped
+ * file's data. With `wait` 1 it is there, with the file's size, when the call returns; with 0 the
+ * system only begins. Everything else than a failure of the machine needs no flush: what a process
+ * has written before it is killed, others see. What is written without a flush comes to the disk in
+ * any order; a record whose last word says that it is whole takes two flushes. That the name stands
+ * in its directory is the file system's to keep.
+ * 0; INVALID (out of range, not mapped, or for reading only); UNSUPPORTED (SILL_REGION_FLUSHES is not
+ * set); NO_SPACE; OS (the disk has failed). With `wait` it blocks as long as the disk takes. */
+SILL_API int sill_region_flush(const sill_region *region, size_t offset, size_t size, int wait);
 
 /* Unmaps and closes. Named kinds with SILL_REGION_PERSISTS stay. NULL is fine. */
 SILL_API void sill_region_close(sill_region *region);

@@ -46,10 +46,11 @@ SILL_API int sill_clean(const char *directory, int dry_run, sill_object_each *ea
 /* One fact about this machine. */
 typedef struct sill_fact {
     size_t struct_size;
-    const char *topic;   /* "system", "cores", "kind", "channel", "limit" */
+    const char *topic;   /* "system", "cores", "kind" (of region), "channel", "sync", "limit" */
     const char *name;    /* "shm_free", "shmmax", "posix-anonymous", "fifo" ... */
-    const char *value;   /* as text; numbers in plain decimal; kinds and channels: "present",
-                            "limited" or "absent", and `note` says what they can do, or why */
+    const char *value;   /* as text; numbers in plain decimal; kinds, channels and families of
+                            synchronisation objects: "present", "limited" or "absent", and `note`
+                            says what they can do, or why */
     const char *unit;    /* "bytes", "objects", "messages", "" */
     int verdict;         /* enum sill_verdict */
     const char *note;    /* what it means for sill; "" if nothing is to say */
@@ -60,8 +61,9 @@ enum sill_verdict { SILL_FACT_GOOD = 0, SILL_FACT_LOW = 1, SILL_FACT_MISSING = 2
 
 typedef int sill_fact_each(void *arg, const sill_fact *fact);
 
-/* Tells what this machine offers and limits: system (Linux, Windows, Wine), cores, region kinds
- * and channels (each of this system's tried for real, and cleaned up), the size and free space of /dev/shm, SysV
+/* Tells what this machine offers and limits: system (Linux, Windows, Wine), cores, region kinds,
+ * channels and families of synchronisation objects (each of this system's tried for real, and
+ * cleaned up), the size and free space of /dev/shm, SysV
  * and POSIX queue limits, descriptors. 0, what `each` returned, NO_MEMORY, OS. */
 SILL_API int sill_facts(sill_fact_each *each, void *arg);
 

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../clock.h"
@@ -168,6 +169,33 @@ static int open_object(sill__memory **out, const char *path, bool read_only)
     return 0;
 }
 
+/* Linux does nothing for MS_ASYNC, since it knows which pages are dirty; it has a call that begins to
+ * write them. What that cannot do is done later all the same. */
+static int begin_flush(int fd, void *base, size_t from, size_t size)
+{
+#ifdef __linux__
+    (void)base;
+    sync_file_range(fd, (off_t)from, (off_t)size, SYNC_FILE_RANGE_WRITE);
+    return 0;
+#else
+    (void)fd;
+    return msync((char *)base + from, size, MS_ASYNC);
+#endif
+}
+
+static int flush(sill__memory *base, void *at, size_t from, size_t to, bool wait)
+{
+    const struct sill__fd_memory *memory = (struct sill__fd_memory *)base;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    from = from / page * page;
+    int failed = wait ? msync((char *)at + from, to - from, MS_SYNC)
+                      : begin_flush(memory->fd, at, from, to - from);
+    if (failed == 0 && wait) /* the size too, where msync leaves it */
+        failed = fsync(memory->fd);
+    return failed == 0 ? 0
+                       : sill__fail_os("msync", errno, "The file cannot be written to the disk");
+}
+
 static int remove_object(const char *path, uint64_t name_hash)
 {
     return sill__fd_remove(path, SILL__FD_FILE, SILL_REGION_FILE, name_hash, false);
@@ -175,13 +203,15 @@ static int remove_object(const char *path, uint64_t name_hash)
 
 const struct sill__region_ops sill__posix_file_ops = {
     .kind = SILL_REGION_FILE,
-    .caps = SILL_REGION_NAMED | SILL_REGION_PERSISTS | SILL_REGION_RESIZES | SILL_REGION_READ_ONLY,
+    .caps = SILL_REGION_NAMED | SILL_REGION_PERSISTS | SILL_REGION_RESIZES | SILL_REGION_READ_ONLY |
+            SILL_REGION_FLUSHES,
     .create = create,
     .open = open_object,
     .map = sill__fd_map,
     .unmap = sill__fd_unmap,
     .publish = publish,
     .resize = sill__fd_resize,
+    .flush = flush,
     .close = sill__fd_close,
     .remove = remove_object,
 };

@@ -7,8 +7,13 @@
 
 #include <stddef.h>
 #include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #include "../clock.h"
+#include "../process.h"
 #include "../status.h"
 
 int sill__mutex_init(sill__mutex *mutex)
@@ -56,6 +61,26 @@ bool sill__cond_wait(sill__cond *cond, sill__mutex *mutex, int64_t deadline)
 void sill__cond_broadcast(sill__cond *cond)
 {
     pthread_cond_broadcast(cond);
+}
+
+static uint32_t new_thread_id(void)
+{
+#ifdef __linux__
+    return (uint32_t)syscall(SYS_gettid);
+#else /* unique where pids have 20 bits and a process starts 4095 threads at most */
+    static atomic_uint count;
+    return (uint32_t)getpid() << 12 | (atomic_fetch_add(&count, 1) % 4095 + 1);
+#endif
+}
+
+uint32_t sill__thread_id(void)
+{
+    static _Thread_local uint32_t id, generation; /* a forked child's thread is another one */
+    if (id == 0 || generation != sill__fork_generation()) {
+        id = new_thread_id();
+        generation = sill__fork_generation();
+    }
+    return id;
 }
 
 /* `state` of a once: NULL before, `running` while init runs, `done` afterwards. It is written under

@@ -30,6 +30,7 @@
 #include "../posix/memory_room.h"
 #include "../status.h"
 #include "../step.h"
+#include "segment.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -42,6 +43,7 @@ extern const struct sill__region_ops sill__sysv_ops, sill__sysv_private_ops;
 struct segment {
     sill__memory memory;
     int id;
+    key_t key; /* named: as in the record */
     void *own; /* private: the mapping, which stays while it is "unmapped" */
 };
 
@@ -215,6 +217,7 @@ static int create(sill__memory **out, const char *object, size_t size, bool resi
         return rc;
     }
     SILL__STEP(region_sized);
+    segment->key = key;
     *out = &segment->memory;
     return 0;
 }
@@ -224,13 +227,19 @@ static bool trusted(uid_t uid)
     return uid == geteuid() || uid == 0;
 }
 
+key_t sill__segment_key(const sill__memory *memory)
+{
+    return ((const struct segment *)memory)->key;
+}
+
 /* Finds a segment of this user. */
-static int find(const char *object, int *id, pid_t *creator, struct shmid_ds *info)
+static int find(const char *object, key_t *found, int *id, pid_t *creator, struct shmid_ds *info)
 {
     key_t key = IPC_PRIVATE;
     int rc = parse_object(object, &key, creator);
     if (rc != 0)
         return rc;
+    *found = key;
     *id = shmget(key, 0, 0);
     if (*id < 0)
         return sill__fail_os("shmget", errno, "The segment with the key 0x%08x cannot be opened",
@@ -252,15 +261,17 @@ static int open_segment(sill__memory **out, const char *object, bool read_only)
 {
     (void)read_only;
     int id = -1;
+    key_t key = IPC_PRIVATE;
     pid_t creator = 0;
     struct shmid_ds info;
-    int rc = find(object, &id, &creator, &info);
+    int rc = find(object, &key, &id, &creator, &info);
     if (rc != 0)
         return rc;
     struct segment *segment = NULL;
     rc = new_segment(&segment, &sill__sysv_ops, id, info.shm_segsz);
     if (rc != 0)
         return rc;
+    segment->key = key;
     *out = &segment->memory;
     return 0;
 }
@@ -287,15 +298,17 @@ static int check_whose(int id, const struct shmid_ds *info, pid_t creator, uint6
 static int remove_segment(const char *object, uint64_t name_hash)
 {
     int id = -1;
+    key_t key = IPC_PRIVATE;
     pid_t creator = 0;
     struct shmid_ds info;
-    int rc = find(object, &id, &creator, &info);
+    int rc = find(object, &key, &id, &creator, &info);
     if (rc == 0)
         rc = check_whose(id, &info, creator, name_hash);
     if (rc == SILL_FOREIGN)
         return sill__fail(rc, "The segment %s was not made by sill; it is left alone.", object);
     if (rc != 0)
         return rc;
+    sill__set_remove(key);
     return shmctl(id, IPC_RMID, NULL) == 0 ? 0 : gone_or_failed("shmctl");
 }
 

@@ -30,6 +30,7 @@
 extern const struct sill__region_ops sill__win32_file_ops;
 
 #define ZEROS          65536u
+#define SIZE_LOOKS     20
 #define TEMPORARY_ROOM 64
 #define SHARED         (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
 
@@ -337,18 +338,47 @@ static HANDLE make_section(struct file_memory *memory, DWORD protection)
     return CreateFileMappingW(memory->file, NULL, protection, 0, 0, NULL);
 }
 
-static int map(sill__memory *base, bool read_only, void **out)
+static int file_size(HANDLE file, size_t *out)
 {
-    struct file_memory *memory = (struct file_memory *)base;
-    LARGE_INTEGER size; /* the creator may have changed it */
-    if (!GetFileSizeEx(memory->file, &size))
+    LARGE_INTEGER size;
+    if (!GetFileSizeEx(file, &size))
         return sill__fail_os("GetFileSizeEx", GetLastError(), "The file cannot be looked at");
     if ((uint64_t)size.QuadPart > SIZE_MAX)
         return sill__fail(SILL_TOO_BIG, "The file is too large to be mapped.");
-    base->size = (size_t)size.QuadPart;
-    HANDLE section = make_section(memory, read_only ? PAGE_READONLY : PAGE_READWRITE);
-    if (section == NULL)
-        return sill__fail_os("CreateFileMapping", GetLastError(), "The file cannot be mapped");
+    *out = (size_t)size.QuadPart;
+    return 0;
+}
+
+/* A section of the file as it is, with its size, which others may be changing. While there is a
+ * section the file does not shrink; that it has not before is looked at afterwards. */
+static int section_of(struct file_memory *memory, bool read_only, HANDLE *out)
+{
+    for (int look = 0; look < SIZE_LOOKS; look++) {
+        size_t after = 0;
+        int rc = file_size(memory->file, &memory->memory.size);
+        if (rc != 0)
+            return rc;
+        HANDLE section = make_section(memory, read_only ? PAGE_READONLY : PAGE_READWRITE);
+        if (section == NULL)
+            return sill__fail_os("CreateFileMapping", GetLastError(), "The file cannot be mapped");
+        rc = file_size(memory->file, &after);
+        if (rc == 0 && after == memory->memory.size) {
+            *out = section;
+            return 0;
+        }
+        CloseHandle(section);
+        if (rc != 0)
+            return rc;
+    }
+    return sill__fail(SILL_WRONG_SIZE, "The file changes its size again and again.");
+}
+
+static int map(sill__memory *base, bool read_only, void **out)
+{
+    HANDLE section = NULL;
+    int rc = section_of((struct file_memory *)base, read_only, &section);
+    if (rc != 0)
+        return rc;
     void *view = MapViewOfFile(section, read_only ? FILE_MAP_READ : FILE_MAP_READ | FILE_MAP_WRITE,
                                0, 0, base->size);
     DWORD code = GetLastError();
@@ -380,6 +410,19 @@ static int resize(sill__memory *base, size_t size)
         return rc;
     }
     base->size = size;
+    return 0;
+}
+
+/* A view's flush waits until the pages are written, but not for the disk's own memory. */
+static int flush(sill__memory *base, void *view, size_t from, size_t to, bool wait)
+{
+    const struct file_memory *memory = (struct file_memory *)base;
+    if (!FlushViewOfFile((char *)view + from, to - from))
+        return sill__fail_os("FlushViewOfFile", GetLastError(),
+                             "The file cannot be written to the disk");
+    if (wait && !FlushFileBuffers(memory->file))
+        return sill__fail_os("FlushFileBuffers", GetLastError(),
+                             "The file cannot be written to the disk");
     return 0;
 }
 
@@ -454,13 +497,15 @@ static int remove_object(const char *name, uint64_t name_hash)
 
 const struct sill__region_ops sill__win32_file_ops = {
     .kind = SILL_REGION_FILE,
-    .caps = SILL_REGION_NAMED | SILL_REGION_PERSISTS | SILL_REGION_RESIZES | SILL_REGION_READ_ONLY,
+    .caps = SILL_REGION_NAMED | SILL_REGION_PERSISTS | SILL_REGION_RESIZES | SILL_REGION_READ_ONLY |
+            SILL_REGION_FLUSHES,
     .create = create,
     .open = open_object,
     .map = map,
     .unmap = unmap,
     .publish = publish,
     .resize = resize,
+    .flush = flush,
     .close = close_file,
     .remove = remove_object,
 };

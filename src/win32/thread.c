@@ -73,6 +73,11 @@ void sill__cond_broadcast(sill__cond *cond)
     WakeAllConditionVariable(variable_of(cond));
 }
 
+uint32_t sill__thread_id(void)
+{
+    return GetCurrentThreadId();
+}
+
 static BOOL CALLBACK run_once(PINIT_ONCE once, PVOID argument, PVOID *context)
 {
     void (*init)(void);

@@ -77,7 +77,7 @@ passed "wrong usage"
 expect 1 bench --family $other
 said "do not exist on this system"
 expect 1 bench --region file --seconds 0.05
-said "not available for ports"
+said "cannot be passed to another process"
 expect 1 bench --policy does-not-exist
 left_nothing
 passed "failures"

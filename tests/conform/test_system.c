@@ -340,7 +340,7 @@ static void running_out_of_memory_harms_nothing(void **state)
 /* ---- facts ---- */
 
 struct known {
-    unsigned count, kinds, channels, present, failed, limits;
+    unsigned count, kinds, channels, syncs, present, failed, limits;
     char system[40], cores[24], bad[200], reason[500];
 };
 
@@ -368,17 +368,19 @@ static int know(void *arg, const sill_fact *fact)
     if (strcmp(fact->topic, "cores") == 0 && strcmp(fact->name, "usable") == 0)
         snprintf(known->cores, sizeof known->cores, "%s", fact->value);
     bool kind = strcmp(fact->topic, "kind") == 0, channel = strcmp(fact->topic, "channel") == 0;
+    bool sync = strcmp(fact->topic, "sync") == 0;
     known->limits += strcmp(fact->topic, "limit") == 0;
     known->kinds += kind;
     known->channels += channel;
-    if (kind || channel) {
+    known->syncs += sync;
+    if (kind || channel || sync) {
         bool present = strcmp(fact->value, "present") == 0;
         bool limited = strcmp(fact->value, "limited") == 0;
         if (!present && !limited && strcmp(fact->value, "absent") != 0)
             snprintf(known->bad, sizeof known->bad, "%s is %s", fact->name, fact->value);
         known->present += present || limited;
     }
-    if ((kind || channel) && fact->verdict == SILL_FACT_MISSING) {
+    if ((kind || channel || sync) && fact->verdict == SILL_FACT_MISSING) {
         known->failed++;
         snprintf(known->reason, sizeof known->reason, "%s: %s", fact->name, fact->note);
     }
@@ -401,6 +403,9 @@ static void facts_are_told(void **state)
         support_ok(sill_channel_get_traits(kind, &traits));
         present += traits.available != 0;
     }
+    for (int i = 0; sill__syncs[i] != NULL; i++)
+        present++;
+    assert_int_equal(known.syncs, SILL_SYNC_WIN32);
     assert_int_equal(known.present, present);
     assert_int_equal(known.kinds, SILL_REGION_WIN32);
     assert_int_equal(known.channels, SILL_CHANNEL_QUEUE);

@@ -239,6 +239,41 @@ struct support_process *support_start(const char *role, const char *const *argum
     return start(all, environment, NULL);
 }
 
+struct support_process *support_start_stopping(const char *role, const char *const *arguments,
+                                               const char *step)
+{
+    char notice[SUPPORT_PATH_SIZE], stop[100], where[SUPPORT_PATH_SIZE + 32];
+    support_path(notice, "notice");
+    snprintf(stop, sizeof stop, "SILL_STOP_AT=%s", step);
+    snprintf(where, sizeof where, "SILL_STOP_NOTICE=%s", notice);
+    const char *const environment[] = {stop, where, NULL};
+    return support_start(role, arguments, environment);
+}
+
+static bool has_content(void *path)
+{
+    size_t size = 0;
+    free(support_read_file(path, &size));
+    return size > 0;
+}
+
+void support_wait_stopped(const char *step)
+{
+    char notice[SUPPORT_PATH_SIZE];
+    support_path(notice, "notice");
+    if (!support_until(has_content, notice, SUPPORT_PATIENCE_MS))
+        fail_msg("the step %s is not reached", step);
+    remove(notice);
+}
+
+void support_kill_at(const char *role, const char *const *arguments, const char *step)
+{
+    struct support_process *process = support_start_stopping(role, arguments, step);
+    support_wait_stopped(step);
+    support_kill(process);
+    support_finish(process);
+}
+
 struct support_process *support_start_program(const char *const *arguments,
                                               const char *const *environment)
 {

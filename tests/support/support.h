@@ -133,6 +133,12 @@ struct support_process;
  * may be NULL; the environment is added to this one. */
 struct support_process *support_start(const char *role, const char *const *arguments,
                                       const char *const *environment);
+/* The same, and it stops at a step (src/step.h), "name" or "name:n", of a build that has them; then
+ * waits until it has. Kill: does so, and forgets it. One at a time. */
+struct support_process *support_start_stopping(const char *role, const char *const *arguments,
+                                               const char *step);
+void support_wait_stopped(const char *step);
+void support_kill_at(const char *role, const char *const *arguments, const char *step);
 /* Starts another program: arguments[0] is its path. */
 struct support_process *support_start_program(const char *const *arguments,
                                               const char *const *environment);

@@ -1,0 +1,654 @@
+/* test_segments.c - sets of small segments, and messages in rounds: limits, ids, two processes,
+ * deaths. */
+#include <sill/pool.h>
+#include <sill/sync.h>
+#include <sill/system.h>
+
+#include "regions.h"
+
+#ifdef SILL_STEPS
+#define STEPS 1
+#else
+#define STEPS 0
+#endif
+
+#define SEGMENT  10000
+#define PERSISTS ((sill_region_capabilities(SILL_REGION_AUTO) & SILL_REGION_PERSISTS) != 0)
+
+static sill_segments_options options_of(uint32_t least, uint32_t most)
+{
+    sill_segments_options options = SILL_SEGMENTS_OPTIONS_INIT;
+    options.segment_size = SEGMENT;
+    options.least = least;
+    options.most = most;
+    options.open_existing = 1;
+    options.timeout_ms = SUPPORT_PATIENCE_MS;
+    return options;
+}
+
+static sill_segments *make(char name[SUPPORT_NAME_SIZE], uint32_t least, uint32_t most)
+{
+    sill_segments_options options = options_of(least, most);
+    sill_segments *set;
+    support_name(name, "s");
+    support_ok(sill_segments_create(&set, name, &options));
+    return set;
+}
+
+static void drop(const char *name, sill_segments *set)
+{
+    sill_segments_close(set);
+    if (PERSISTS)
+        support_ok(sill_segments_remove(name, NULL));
+    regions_nothing_left();
+}
+
+static sill_segments_statistics statistics_of(sill_segments *set)
+{
+    sill_segments_statistics statistics = SILL_SEGMENTS_STATISTICS_INIT;
+    support_ok(sill_segments_statistics_get(set, &statistics));
+    return statistics;
+}
+
+static void sets_check_arguments(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE], long_name[300];
+    sill_segments *set = make(name, 1, 2), *other;
+    sill_segments_options options = options_of(3, 2);
+    uint64_t id;
+    void *data;
+    support_status(SILL_INVALID, sill_segments_create(&other, "x", &options));
+    options = options_of(1, SILL_SEGMENTS_MAX + 1);
+    support_status(SILL_INVALID, sill_segments_create(&other, "x", &options));
+    options = options_of(1, 2);
+    options.struct_size = 1;
+    support_status(SILL_INVALID, sill_segments_create(&other, "x", &options));
+    memset(long_name, 'l', 195);
+    long_name[195] = '\0';
+    support_status(SILL_INVALID, sill_segments_create(&other, long_name, NULL));
+    support_status(SILL_INVALID, sill_segments_create(&other, "a/b", NULL));
+    support_status(SILL_INVALID, sill_segments_create(NULL, "x", NULL));
+    support_status(SILL_EXISTS, sill_segments_create(&other, name, NULL));
+    support_status(SILL_NOT_FOUND, sill_segments_open(&other, "none", NULL));
+    support_status(SILL_NOT_FOUND, sill_segments_remove("none", NULL));
+    sill_region *region;
+    support_ok(sill_region_create(&region, "r", 100, NULL));
+    support_status(SILL_FOREIGN, sill_segments_open(&other, "r", NULL));
+    sill_region_close(region);
+    if (PERSISTS)
+        support_ok(sill_region_remove("r", NULL));
+    support_status(SILL_INVALID, sill_segments_take(set, NULL, 0));
+    support_status(SILL_INVALID, sill_segments_take(NULL, &id, 0));
+    support_status(SILL_INVALID, sill_segments_get(set, 0, &data));
+    support_status(SILL_INVALID, sill_segments_get(set, 3 | UINT64_C(1) << 32, &data));
+    support_status(SILL_NOT_FOUND, sill_segments_get(set, 1 | UINT64_C(1) << 32, &data));
+    support_status(SILL_INVALID, sill_segments_give(set, UINT64_MAX));
+    sill_segments_close(NULL);
+    drop(name, set);
+}
+
+static void a_set_grows_and_shrinks(void **state)
+{
+    (void)state;
+    enum { LEAST = 2, MOST = 5 };
+    char name[SUPPORT_NAME_SIZE];
+    sill_segments *set = make(name, LEAST, MOST);
+    uint64_t ids[MOST], id;
+    void *data;
+    assert_int_equal(statistics_of(set).made, 0);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < MOST; i++) {
+            support_ok(sill_segments_take(set, &ids[i], 0));
+            support_ok(sill_segments_get(set, ids[i], &data));
+            regions_fill(data, SEGMENT, i);
+        }
+        support_status(SILL_AGAIN, sill_segments_take(set, &id, 0));
+        support_status(SILL_TIMEOUT, sill_segments_take(set, &id, 30));
+        for (unsigned i = 0; i < MOST; i++) {
+            support_ok(sill_segments_get(set, ids[i], &data));
+            assert_true(regions_filled(data, SEGMENT, i));
+            support_ok(sill_segments_give(set, ids[i]));
+            support_status(SILL_NOT_FOUND, sill_segments_give(set, ids[i]));
+            support_status(SILL_NOT_FOUND, sill_segments_get(set, ids[i], &data));
+        }
+        sill_segments_statistics statistics = statistics_of(set);
+        assert_int_equal(statistics.free, MOST);
+        assert_int_equal(statistics.taken, 0);
+        assert_int_equal(statistics.made, MOST + round * (MOST - LEAST));
+        support_ok(sill_segments_trim(set));
+        assert_int_equal(statistics_of(set).free, LEAST);
+        assert_int_equal(statistics_of(set).removed, (round + 1) * (MOST - LEAST));
+    }
+    /* An id of the past is refused, though its segment is in use again. */
+    support_ok(sill_segments_take(set, &id, 0));
+    assert_int_equal((uint32_t)id, (uint32_t)ids[0]);
+    support_status(SILL_NOT_FOUND, sill_segments_get(set, ids[0], &data));
+    support_ok(sill_segments_give(set, id));
+    drop(name, set);
+}
+
+/* NAME: for each line with an id: looks at the segment, changes it, gives it back ("give"), keeps
+ * it
+ * ("keep"); "take" takes one and tells its id. */
+static int role_partner(int argc, char **argv)
+{
+    sill_segments *set;
+    sill_segments_options options = options_of(0, 0);
+    char line[100], verb[20];
+    if (argc != 1 || sill_segments_open(&set, argv[0], &options) != 0)
+        return 2;
+    support_say("ready");
+    while (support_listen(line, sizeof line, 10 * SUPPORT_PATIENCE_MS)) {
+        unsigned long long id = 0;
+        uint64_t taken = 0;
+        void *data = NULL;
+        if (sscanf(line, "%19s %llx", verb, &id) < 1)
+            return 3;
+        if (strcmp(verb, "take") == 0) {
+            int rc = sill_segments_take(set, &taken, SUPPORT_PATIENCE_MS);
+            support_say("%s %llx", sill_status_name(rc), (unsigned long long)taken);
+            continue;
+        }
+        int rc = sill_segments_get(set, id, &data);
+        if (rc == 0 && !regions_filled(data, SEGMENT, 7))
+            rc = SILL_PROTOCOL;
+        if (rc == 0 && strcmp(verb, "give") == 0)
+            rc = sill_segments_give(set, id);
+        support_say("%s", sill_status_name(rc));
+    }
+    sill_segments_close(set);
+    return 0;
+}
+
+static struct support_process *start_partner(const char *name)
+{
+    const char *const arguments[] = {name, NULL};
+    struct support_process *partner = support_start("partner", arguments, NULL);
+    support_expect(partner, "ready");
+    return partner;
+}
+
+static void ask(struct support_process *partner, const char *verb, uint64_t id, const char *answer)
+{
+    char line[60];
+    snprintf(line, sizeof line, "%s %llx", verb, (unsigned long long)id);
+    support_tell(partner, line);
+    support_expect(partner, answer);
+}
+
+static uint64_t ask_for_one(struct support_process *partner)
+{
+    char line[60] = "";
+    unsigned long long id = 0;
+    support_tell(partner, "take");
+    assert_true(support_hear(partner, line, sizeof line, SUPPORT_PATIENCE_MS));
+    assert_int_equal(sscanf(line, "SILL_OK %llx", &id), 1);
+    return id;
+}
+
+static uint64_t take_filled(sill_segments *set)
+{
+    uint64_t id;
+    void *data;
+    support_ok(sill_segments_take(set, &id, 0));
+    support_ok(sill_segments_get(set, id, &data));
+    regions_fill(data, SEGMENT, 7);
+    return id;
+}
+
+static void segments_travel(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_segments *set = make(name, 1, 3);
+    struct support_process *partner = start_partner(name);
+    for (int i = 0; i < 10; i++) {
+        uint64_t id = take_filled(set);
+        ask(partner, "give", id, "SILL_OK");
+        ask(partner, "give", id, "SILL_NOT_FOUND");
+        if (i == 5) /* what it has mapped is another one then */
+            support_ok(sill_segments_trim(set));
+    }
+    assert_int_equal(statistics_of(set).taken, 0);
+    uint64_t id = ask_for_one(partner);
+    void *data;
+    support_ok(sill_segments_get(set, id, &data));
+    support_ok(sill_segments_give(set, id));
+    assert_int_equal(support_finish(partner), 0);
+    drop(name, set);
+}
+
+static int take_in_thread(void *arg)
+{
+    uint64_t id;
+    int rc = sill_segments_take(arg, &id, SUPPORT_PATIENCE_MS);
+    return rc != 0 ? rc : sill_segments_give(arg, id);
+}
+
+static void a_wait_ends_with_a_return(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_segments *set = make(name, 1, 1);
+    uint64_t id = take_filled(set);
+    struct support_thread *thread = support_thread(take_in_thread, set);
+    support_ok(sill_segments_give(set, id));
+    support_ok(support_join(thread));
+    drop(name, set);
+}
+
+/* A wait for a segment ends with the death of those who hold them. */
+static void holders_may_die(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_segments *set = make(name, 1, 2);
+    struct support_process *a = start_partner(name), *b = start_partner(name);
+    uint64_t first = ask_for_one(a), second = take_filled(set), id;
+    void *data;
+    ask(b, "keep", second, "SILL_OK");
+    struct support_thread *thread = support_thread(take_in_thread, set);
+    support_kill(a);
+    support_finish(a);
+    support_ok(support_join(thread));
+    support_status(SILL_NOT_FOUND, sill_segments_get(set, first, &data));
+    support_kill(b);
+    support_finish(b);
+    support_ok(sill_segments_take(set, &first, SUPPORT_PATIENCE_MS));
+    support_ok(sill_segments_take(set, &id, SUPPORT_PATIENCE_MS));
+    assert_int_equal(statistics_of(set).reclaimed, 2);
+    drop(name, set);
+}
+
+static void kill_at(const char *role, const char *name, const char *step)
+{
+    const char *const arguments[] = {name, NULL};
+    support_kill_at(role, arguments, step);
+}
+
+/* NAME: makes the set, takes three, gives them back, trims. */
+static int role_worker(int argc, char **argv)
+{
+    sill_segments *set;
+    sill_segments_options options = options_of(1, 3);
+    uint64_t ids[3];
+    support_ok(sill_segments_create(&set, argv[0], &options));
+    for (int i = 0; i < 3; i++)
+        support_ok(sill_segments_take(set, &ids[i], SUPPORT_PATIENCE_MS));
+    for (int i = 0; i < 3; i++)
+        support_ok(sill_segments_give(set, ids[i]));
+    uint64_t again;
+    support_ok(sill_segments_take(set, &again, 0));
+    support_ok(sill_segments_give(set, again));
+    support_ok(sill_segments_trim(set));
+    sill_segments_close(set);
+    return argc == 1 ? 0 : 1;
+}
+
+static void workers_may_die_at_each_step(void **state)
+{
+    (void)state;
+    static const char *const steps[] = {"segments_begun",   "segments_making",  "segments_making:3",
+                                        "segments_made",    "segments_made:2",  "segments_taken",
+                                        "segments_given",   "segments_given:4", "segments_absent",
+                                        "segments_absent:2"};
+    if (!STEPS)
+        support_skip("this build has no steps (SILL_STEPS)");
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        char name[SUPPORT_NAME_SIZE];
+        support_name(name, "s");
+        for (int others = 0; others < 2; others++) { /* without others who have it, and with */
+            sill_segments *set = NULL;
+            sill_segments_options options = options_of(1, 3);
+            if (others && i == 0)
+                continue; /* it is the one that makes the set */
+            if (others)
+                support_ok(sill_segments_create(&set, name, &options));
+            kill_at("worker", name, steps[i]);
+            if (!others)
+                support_ok(sill_segments_create(&set, name, &options));
+            uint64_t ids[3], id;
+            for (int k = 0; k < 3; k++)
+                support_ok(sill_segments_take(set, &ids[k], SUPPORT_PATIENCE_MS));
+            support_status(SILL_AGAIN, sill_segments_take(set, &id, 0));
+            for (int k = 0; k < 3; k++) {
+                void *data;
+                support_ok(sill_segments_get(set, ids[k], &data));
+                regions_fill(data, SEGMENT, 1);
+                support_ok(sill_segments_give(set, ids[k]));
+            }
+            drop(name, set);
+        }
+    }
+}
+
+static void what_the_dead_leave_is_cleaned(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    support_name(name, "s");
+    if (!STEPS)
+        support_skip("this build has no steps (SILL_STEPS)");
+    kill_at("worker", name, "segments_given");
+    support_ok(sill_clean(NULL, 0, NULL, NULL));
+    regions_nothing_left();
+}
+
+/* ---- rounds ---- */
+
+#define ROUNDS_SIZE 20000
+
+struct stream {
+    uint64_t at;
+    unsigned seed;
+    uint64_t stop_at; /* ends there; 0: nowhere */
+    bool right;
+};
+
+static int fill(void *arg, uint64_t offset, void *piece, size_t size, uint64_t total)
+{
+    struct stream *stream = arg;
+    unsigned char *bytes = piece;
+    (void)total;
+    if (stream->stop_at != 0 && offset >= stream->stop_at)
+        return 77;
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (unsigned char)((offset + i) * 7 + (offset + i) / 251 + stream->seed);
+    return 0;
+}
+
+static int take(void *arg, uint64_t offset, const void *piece, size_t size, uint64_t total)
+{
+    struct stream *stream = arg;
+    const unsigned char *bytes = piece;
+    if (stream->stop_at != 0 && offset >= stream->stop_at)
+        return 88;
+    stream->right = stream->right && offset == stream->at && offset + size <= total;
+    for (size_t i = 0; i < size; i++)
+        stream->right =
+            stream->right &&
+            bytes[i] == (unsigned char)((offset + i) * 7 + (offset + i) / 251 + stream->seed);
+    stream->at += size;
+    return 0;
+}
+
+static void open_rounds(const char *name, sill_region **region, sill_rounds **rounds)
+{
+    sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.open_existing = 1;
+    options.timeout_ms = SUPPORT_PATIENCE_MS;
+    support_ok(sill_region_create(region, name, ROUNDS_SIZE, &options));
+    support_ok(sill_rounds_place(rounds, *region, 0, 0));
+}
+
+static void drop_rounds(const char *name, sill_region *region, sill_rounds *rounds)
+{
+    sill_rounds_close(rounds);
+    sill_region_close(region);
+    if (PERSISTS)
+        support_ok(sill_region_remove(name, NULL));
+    regions_nothing_left();
+}
+
+/* NAME: "send SIZE STOP" and "receive STOP", and tells the status, the size, and if it was right.
+ */
+static int role_carrier(int argc, char **argv)
+{
+    sill_region *region;
+    sill_rounds *rounds;
+    char line[100], verb[20];
+    unsigned long long size = 0, stop = 0;
+    open_rounds(argv[0], &region, &rounds);
+    support_say("ready");
+    while (support_listen(line, sizeof line, 10 * SUPPORT_PATIENCE_MS)) {
+        uint64_t total = 0;
+        if (sscanf(line, "%19s %llu %llu", verb, &size, &stop) != 3)
+            return 2;
+        struct stream stream = {.seed = 5, .stop_at = stop, .right = true};
+        int rc = strcmp(verb, "send") == 0 ? sill_rounds_send(rounds, size, fill, &stream, -1)
+                                           : sill_rounds_receive(rounds, &total, take, &stream, -1);
+        support_say("%d %llu %d", rc, (unsigned long long)total, stream.right);
+    }
+    sill_rounds_close(rounds);
+    sill_region_close(region);
+    return argc == 1 ? 0 : 1;
+}
+
+static struct support_process *start_carrier(const char *name)
+{
+    const char *const arguments[] = {name, NULL};
+    struct support_process *carrier = support_start("carrier", arguments, NULL);
+    support_expect(carrier, "ready");
+    return carrier;
+}
+
+static void messages_go_in_rounds(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = {0, 1, 5000, 6848, 6849, 100000, 3000001};
+    char name[SUPPORT_NAME_SIZE], line[80];
+    sill_region *region;
+    sill_rounds *rounds;
+    support_name(name, "o");
+    open_rounds(name, &region, &rounds);
+    struct support_process *carrier = start_carrier(name);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct stream stream = {.seed = 5, .right = true};
+        support_tell(carrier, "receive 0 0");
+        support_ok(sill_rounds_send(rounds, sizes[i], fill, &stream, SUPPORT_PATIENCE_MS));
+        snprintf(line, sizeof line, "0 %llu 1", (unsigned long long)sizes[i]);
+        support_expect(carrier, line);
+        uint64_t total = 99;
+        snprintf(line, sizeof line, "send %llu 0", (unsigned long long)sizes[i]);
+        support_tell(carrier, line);
+        support_ok(sill_rounds_receive(rounds, &total, take, &stream, SUPPORT_PATIENCE_MS));
+        assert_int_equal(total, sizes[i]);
+        assert_int_equal(stream.at, sizes[i]);
+        assert_true(stream.right);
+        support_expect(carrier, "0 0 1");
+    }
+    support_finish(carrier);
+    drop_rounds(name, region, rounds);
+}
+
+/* Counts down the progress that another thread of execution could see. */
+static int look(void *arg, uint64_t offset, const void *piece, size_t size, uint64_t total)
+{
+    sill_rounds *rounds = arg;
+    sill_rounds_progress progress = SILL_ROUNDS_PROGRESS_INIT;
+    (void)piece;
+    if (sill_rounds_progress_get(rounds, &progress) != 0 || progress.total != total ||
+        progress.received != offset || progress.sent < offset + size || progress.sent > total ||
+        progress.sender == 0 || progress.receiver == 0)
+        return 55;
+    return 0;
+}
+
+static void progress_is_seen(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_region *region;
+    sill_rounds *rounds;
+    support_name(name, "o");
+    open_rounds(name, &region, &rounds);
+    sill_rounds_progress progress = SILL_ROUNDS_PROGRESS_INIT;
+    support_ok(sill_rounds_progress_get(rounds, &progress));
+    assert_int_equal(progress.total, 0);
+    struct support_process *carrier = start_carrier(name);
+    support_tell(carrier, "send 200000 0");
+    support_ok(sill_rounds_receive(rounds, NULL, look, rounds, SUPPORT_PATIENCE_MS));
+    support_expect(carrier, "0 0 1");
+    support_ok(sill_rounds_progress_get(rounds, &progress));
+    assert_int_equal(progress.total, 0);
+    assert_int_equal(progress.sender, 0);
+    support_finish(carrier);
+    drop_rounds(name, region, rounds);
+}
+
+static void either_side_may_end_it(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE], line[80];
+    sill_region *region;
+    sill_rounds *rounds;
+    support_name(name, "o");
+    open_rounds(name, &region, &rounds);
+    struct support_process *carrier = start_carrier(name);
+    struct stream stream = {.seed = 5, .right = true};
+    for (int i = 0; i < 3; i++) {
+        stream = (struct stream){.seed = 5, .right = true, .stop_at = 50000};
+        support_tell(carrier, "receive 0 0");
+        assert_int_equal(sill_rounds_send(rounds, 100000, fill, &stream, SUPPORT_PATIENCE_MS), 77);
+        snprintf(line, sizeof line, "%d 0 1", SILL_CANCELED);
+        support_expect(carrier, line);
+        support_tell(carrier, "receive 0 50000");
+        stream.stop_at = 0;
+        support_status(SILL_CANCELED,
+                       sill_rounds_send(rounds, 100000, fill, &stream, SUPPORT_PATIENCE_MS));
+        support_expect(carrier, "88 0 1");
+        support_status(SILL_TIMEOUT, sill_rounds_send(rounds, 10, fill, &stream, 30));
+        support_status(SILL_AGAIN, sill_rounds_send(rounds, 10, fill, &stream, 0));
+        support_status(SILL_TIMEOUT, sill_rounds_receive(rounds, NULL, take, &stream, 30));
+        support_status(SILL_AGAIN, sill_rounds_receive(rounds, NULL, take, &stream, 0));
+    }
+    support_tell(carrier, "receive 0 0"); /* all of that has left nothing behind */
+    support_ok(sill_rounds_send(rounds, 100000, fill, &stream, SUPPORT_PATIENCE_MS));
+    support_expect(carrier, "0 100000 1");
+    support_finish(carrier);
+    drop_rounds(name, region, rounds);
+}
+
+/* NAME: sends, or receives, for ever. */
+static int role_sender(int argc, char **argv)
+{
+    sill_region *region;
+    sill_rounds *rounds;
+    struct stream stream = {.seed = 5, .right = true};
+    open_rounds(argv[0], &region, &rounds);
+    sill_rounds_send(rounds, 100000, fill, &stream, -1);
+    return argc;
+}
+
+static int role_receiver(int argc, char **argv)
+{
+    sill_region *region;
+    sill_rounds *rounds;
+    struct stream stream = {.seed = 5, .right = true};
+    open_rounds(argv[0], &region, &rounds);
+    sill_rounds_receive(rounds, NULL, take, &stream, -1);
+    return argc;
+}
+
+struct call {
+    sill_rounds *rounds;
+    bool send;
+};
+
+static int carry_in_thread(void *arg)
+{
+    const struct call *call = arg;
+    struct stream stream = {.seed = 5, .right = true};
+    return call->send ? sill_rounds_send(call->rounds, 100000, fill, &stream, -1)
+                      : sill_rounds_receive(call->rounds, NULL, take, &stream, -1);
+}
+
+static void either_side_may_die(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *role, *step;
+    } rows[] = {{"sender", "rounds_filled:2"},
+                {"sender", "rounds_filled:5"},
+                {"receiver", "rounds_taken"},
+                {"receiver", "rounds_taken:4"}};
+    if (!STEPS)
+        support_skip("this build has no steps (SILL_STEPS)");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char name[SUPPORT_NAME_SIZE];
+        sill_region *region;
+        sill_rounds *rounds;
+        support_name(name, "o");
+        open_rounds(name, &region, &rounds);
+        struct call call = {rounds, strcmp(rows[i].role, "receiver") == 0};
+        struct support_thread *thread = support_thread(carry_in_thread, &call);
+        kill_at(rows[i].role, name, rows[i].step);
+        support_status(SILL_DIED, support_join(thread));
+        struct support_process *carrier = start_carrier(name);
+        struct stream stream = {.seed = 5, .right = true};
+        support_tell(carrier, "receive 0 0");
+        support_ok(sill_rounds_send(rounds, 50000, fill, &stream, SUPPORT_PATIENCE_MS));
+        support_expect(carrier, "0 50000 1");
+        support_finish(carrier);
+        drop_rounds(name, region, rounds);
+    }
+}
+
+/* A sender that died before anybody took its message is in nobody's way. */
+static void an_offer_may_be_orphaned(void **state)
+{
+    (void)state;
+    if (!STEPS)
+        support_skip("this build has no steps (SILL_STEPS)");
+    char name[SUPPORT_NAME_SIZE];
+    sill_region *region;
+    sill_rounds *rounds;
+    support_name(name, "o");
+    open_rounds(name, &region, &rounds);
+    kill_at("sender", name, "rounds_begun");
+    struct stream stream = {.seed = 5, .right = true};
+    support_status(SILL_AGAIN, sill_rounds_receive(rounds, NULL, take, &stream, 0));
+    struct call call = {rounds, false};
+    struct support_thread *thread = support_thread(carry_in_thread, &call);
+    struct support_process *carrier = start_carrier(name);
+    support_tell(carrier, "send 60000 0");
+    support_ok(support_join(thread));
+    support_expect(carrier, "0 0 1");
+    support_finish(carrier);
+    drop_rounds(name, region, rounds);
+}
+
+static void rounds_check_arguments(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_region *region;
+    sill_rounds *rounds, *other;
+    support_name(name, "o");
+    open_rounds(name, &region, &rounds);
+    support_status(SILL_INVALID, sill_rounds_place(NULL, region, 0, 0));
+    support_status(SILL_INVALID, sill_rounds_place(&other, NULL, 0, 0));
+    support_status(SILL_INVALID, sill_rounds_place(&other, region, 1, 0));
+    support_status(SILL_INVALID, sill_rounds_place(&other, region, 0, 4096));
+    support_status(SILL_INVALID, sill_rounds_place(&other, region, ROUNDS_SIZE + 64, 0));
+    support_status(SILL_INVALID, sill_rounds_place(&other, region, 0, ROUNDS_SIZE + 1));
+    support_status(SILL_WRONG_SIZE, sill_rounds_place(&other, region, 0, 10000));
+    support_status(SILL_INVALID, sill_rounds_send(rounds, 1, NULL, NULL, 0));
+    support_status(SILL_INVALID, sill_rounds_send(NULL, 1, fill, NULL, 0));
+    support_status(SILL_INVALID, sill_rounds_receive(rounds, NULL, NULL, NULL, 0));
+    support_status(SILL_INVALID, sill_rounds_progress_get(rounds, NULL));
+    sill_rounds_close(NULL);
+    drop_rounds(name, region, rounds);
+}
+
+static const struct CMUnitTest tests[] = {
+    SUPPORT_TEST(sets_check_arguments),
+    SUPPORT_TEST(a_set_grows_and_shrinks),
+    SUPPORT_TEST(segments_travel),
+    SUPPORT_TEST(a_wait_ends_with_a_return),
+    SUPPORT_TEST(holders_may_die),
+    SUPPORT_TEST(workers_may_die_at_each_step),
+    SUPPORT_TEST(what_the_dead_leave_is_cleaned),
+    SUPPORT_TEST(rounds_check_arguments),
+    SUPPORT_TEST(messages_go_in_rounds),
+    SUPPORT_TEST(progress_is_seen),
+    SUPPORT_TEST(either_side_may_end_it),
+    SUPPORT_TEST(either_side_may_die),
+    SUPPORT_TEST(an_offer_may_be_orphaned),
+};
+static const struct support_role roles[] = {
+    {"partner", role_partner}, {"worker", role_worker},     {"carrier", role_carrier},
+    {"sender", role_sender},   {"receiver", role_receiver},
+};
+SUPPORT_MAIN(tests, roles)
