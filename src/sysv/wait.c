@@ -114,9 +114,12 @@ void sill__bell_unbind(sill__wait *base, void (*after)(void *arg))
         wait->after_arg = arg;
     }
     sill__unlock(&wait->lock);
-    if (!now)
+    if (!now) {
         wake(base);
-    else if (after != NULL)
+        return;
+    }
+    atomic_store(&wait->woken, true); /* for whoever is just about to sleep */
+    if (after != NULL)
         after(arg);
 }
 
