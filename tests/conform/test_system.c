@@ -1,6 +1,7 @@
 /* test_system.c - sill_list, sill_clean and sill_facts: what lives is listed and never touched,
  * what is stale goes with everything that belongs to it, and facts are told in one form.
  */
+#include <sill/policy.h>
 #include <sill/region.h>
 #include <sill/system.h>
 
@@ -340,7 +341,7 @@ static void running_out_of_memory_harms_nothing(void **state)
 /* ---- facts ---- */
 
 struct known {
-    unsigned count, kinds, channels, syncs, present, failed, limits;
+    unsigned count, kinds, channels, syncs, ports, present, failed, limits;
     char system[40], cores[24], bad[200], reason[500];
 };
 
@@ -368,19 +369,20 @@ static int know(void *arg, const sill_fact *fact)
     if (strcmp(fact->topic, "cores") == 0 && strcmp(fact->name, "usable") == 0)
         snprintf(known->cores, sizeof known->cores, "%s", fact->value);
     bool kind = strcmp(fact->topic, "kind") == 0, channel = strcmp(fact->topic, "channel") == 0;
-    bool sync = strcmp(fact->topic, "sync") == 0;
+    bool sync = strcmp(fact->topic, "sync") == 0, port = strcmp(fact->topic, "port") == 0;
     known->limits += strcmp(fact->topic, "limit") == 0;
     known->kinds += kind;
     known->channels += channel;
     known->syncs += sync;
-    if (kind || channel || sync) {
+    known->ports += port;
+    if (kind || channel || sync || port) {
         bool present = strcmp(fact->value, "present") == 0;
         bool limited = strcmp(fact->value, "limited") == 0;
         if (!present && !limited && strcmp(fact->value, "absent") != 0)
             snprintf(known->bad, sizeof known->bad, "%s is %s", fact->name, fact->value);
         known->present += present || limited;
     }
-    if ((kind || channel || sync) && fact->verdict == SILL_FACT_MISSING) {
+    if ((kind || channel || sync || port) && fact->verdict == SILL_FACT_MISSING) {
         known->failed++;
         snprintf(known->reason, sizeof known->reason, "%s: %s", fact->name, fact->note);
     }
@@ -405,6 +407,9 @@ static void facts_are_told(void **state)
     }
     for (int i = 0; sill__syncs[i] != NULL; i++)
         present++;
+    for (int i = 0; sill__channels[i] != NULL; i++)
+        present++;
+    assert_int_equal(known.ports, SILL_FAMILY_COUNT - 1);
     assert_int_equal(known.syncs, SILL_SYNC_WIN32);
     assert_int_equal(known.present, present);
     assert_int_equal(known.kinds, SILL_REGION_WIN32);
