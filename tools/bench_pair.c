@@ -173,11 +173,24 @@ int bench_pair_start(struct bench_pair *pair, uint64_t size_max)
     return os_interrupted() ? CLI_INTERRUPTED : cli_fail("the second process has failed");
 }
 
+/* Without a client it would wait for one: it gets one that goes at once. */
+static void send_away(const struct bench_pair *pair)
+{
+    sill_port_options options = SILL_PORT_OPTIONS_INIT;
+    sill_port *port = NULL;
+
+    options.directory = pair->way.directory;
+    options.timeout_ms = CONNECT_MS / 10;
+    if (sill_connect(&port, pair->name, &options) != SILL_OK)
+        os_process_kill(pair->process);
+    sill_port_close(port);
+}
+
 int bench_pair_stop(struct bench_pair *pair)
 {
     sill_release(&pair->message);
     if (!pair->port && pair->process)
-        os_process_kill(pair->process); /* it would wait for its client */
+        send_away(pair);
     sill_port_close(pair->port);
     pair->port = NULL;
     return end_process(pair);

@@ -559,7 +559,7 @@ static void either_side_may_die(void **state)
     (void)state;
     static const struct {
         const char *role, *step;
-    } rows[] = {{"sender", "rounds_filled:2"},
+    } rows[] = {{"sender", "rounds_filled:3"}, /* two are filled before anybody receives */
                 {"sender", "rounds_filled:5"},
                 {"receiver", "rounds_taken"},
                 {"receiver", "rounds_taken:4"}};
