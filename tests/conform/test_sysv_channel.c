@@ -13,11 +13,14 @@ int main(void)
 
 #else
 
+#include <signal.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sill/policy.h>
+#include <sill/region.h>
 
 #include "backends.h"
 #include "channel.h"
@@ -260,6 +263,36 @@ static void handles_are_numbers(void **state)
     ends_close(&e);
 }
 
+/* A segment that is opened by its number cannot be written there; it lives as long as the view, and
+ * then nothing has that number. */
+static void segments_are_read_only(void **state)
+{
+    (void)state;
+    sill_region *region = NULL, *view = NULL;
+    sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    sill_handle handle = SILL_NO_HANDLE;
+    options.kind = ops()->region;
+    support_ok(sill_region_create(&region, NULL, 5000, &options));
+    support_ok(sill_region_handle(region, &handle));
+    options.read_only = 1;
+    support_ok(sill_region_open_handle(&view, handle, &options));
+    memset(sill_region_data(region), 'x', 5000);
+    pid_t child = fork();
+    if (child == 0) {
+        struct sigaction action = {.sa_handler = SIG_DFL};
+        sigaction(SIGSEGV, &action, NULL);
+        *(volatile char *)sill_region_data(view) = 'y';
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(child, waitpid(child, &status, 0));
+    assert_true(WIFSIGNALED(status));
+    sill_region_close(region);
+    assert_int_equal('x', ((const char *)sill_region_data(view))[4999]);
+    sill_region_close(view);
+    support_status(SILL_NOT_FOUND, sill_region_open_handle(&view, handle, &options));
+}
+
 /* Messages that no sill sends: none of them gets further than a status. */
 static void hostile_messages(void **state)
 {
@@ -363,7 +396,7 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(ends_are_told),       SUPPORT_TEST(death_and_identity),
     SUPPORT_TEST(handles_are_numbers), SUPPORT_TEST(hostile_messages),
     SUPPORT_TEST(queue_is_removed),    SUPPORT_TEST(sleepers_are_woken),
-    SUPPORT_TEST(one_bell_for_a_set),
+    SUPPORT_TEST(one_bell_for_a_set),  SUPPORT_TEST(segments_are_read_only),
 };
 SUPPORT_MAIN(tests, roles)
 
