@@ -14,6 +14,11 @@ extern const struct sill__queue_ops *const sill__queues[];
 extern const struct sill__region_ops *const sill__regions[];
 extern const struct sill__sync_ops *const sill__syncs[];
 
+/* The channel of an enum sill_family other than AUTO; NULL: not on this system. */
+const struct sill__channel_ops *sill__channel_of_family(int family);
+/* The channel that the record of a server names; the default where it names none that is known. */
+const struct sill__channel_ops *sill__channel_of_record(const struct sill__owner_info *info);
+
 /* What AUTO means here. */
 extern const int sill__region_auto_named;
 extern const int sill__region_auto_anonymous;

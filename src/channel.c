@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends.h"
 #include "hub.h"
 #include "memory.h"
 #include "status.h"
@@ -199,7 +200,7 @@ int sill__channel_blank(sill_channel **out, size_t frame_max)
     sill_channel *channel = sill__alloc_zeroed(sizeof *channel);
     if (channel == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a channel.");
-    int status = sill__hub_create(&channel->hub);
+    int status = sill__hub_create(&channel->hub, sill__channels[0]->wait);
     if (status != SILL_OK) {
         sill__free(channel);
         return status;
@@ -252,7 +253,7 @@ int sill_channel_connect(sill_channel **channel, const char *name,
         return status;
     const struct sill__expect expect = {wanted.any_server, wanted.server_sid, wanted.server_uid,
                                         wanted.server_uid_set};
-    status = sill__client_open(&conn, name, wanted.directory, &expect, deadline);
+    status = sill__client_open(&conn, sill__channels[0], name, wanted.directory, &expect, deadline);
     if (status != SILL_OK) {
         sill__channel_drop(made);
         return status;

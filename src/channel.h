@@ -25,17 +25,19 @@ struct sill__expect {
     int server_uid_set;
 };
 
-/* Claims the name and listens on the platform's channel. `directory` as in sill_channel_options,
- * `access` an enum sill_access. EXISTS, INVALID, DENIED, LIMIT, NO_SPACE, NO_MEMORY, OS. */
-int sill__listener_open(struct sill__named_listen *out, const char *name, const char *directory,
-                        int access);
+/* Claims the name and listens on such a channel. `directory` as in sill_channel_options,
+ * `access` an enum sill_access. EXISTS, INVALID, DENIED, LIMIT, NO_SPACE, NO_MEMORY, UNSUPPORTED,
+ * OS. */
+int sill__listener_open(struct sill__named_listen *out, const struct sill__channel_ops *ops,
+                        const char *name, const char *directory, int access);
 /* Stops listening; with `remove` the object and the record go. Without it (a forked child) they
  * stay the parent's. */
 void sill__listener_shut(struct sill__named_listen *listen, bool remove);
 
-/* Connects and checks who answered. NOT_FOUND, TIMEOUT, DENIED, INVALID, LIMIT, NO_MEMORY, OS. */
-int sill__client_open(sill__conn **out, const char *name, const char *directory,
-                      const struct sill__expect *expect, int64_t deadline);
+/* Connects by such a channel (NULL: the one that the server has) and checks who answered.
+ * NOT_FOUND, TIMEOUT, DENIED, INVALID, LIMIT, NO_MEMORY, OS. */
+int sill__client_open(sill__conn **out, const struct sill__channel_ops *ops, const char *name,
+                      const char *directory, const struct sill__expect *expect, int64_t deadline);
 
 /* ---- public channels: what listener.c needs of channel.c ---- */
 

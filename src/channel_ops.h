@@ -2,7 +2,7 @@
  *
  * A backend moves bytes and handles without blocking and says who the peer is. Frames, deadlines,
  * statuses of closing and everything a peer could lie about are the portable core's (stream.c).
- * Backends: posix/unix_socket.c, win32/pipe.c. Each exports one table.
+ * Backends: posix/unix_socket.c, sysv/queue.c, win32/pipe.c. Each exports one table.
  *
  * Rules for every operation:
  * - The core has checked the arguments.
@@ -39,6 +39,7 @@ struct sill__place {
     const char *directory; /* the checked runtime directory */
     char file[100];        /* sill__owner_file_name(SILL__OWNER_SERVER, name) */
     int access;            /* enum sill_access */
+    const char *object;    /* what the server's record says of it; for listen and remove_stale */
 };
 
 struct sill__bytes {
@@ -47,15 +48,23 @@ struct sill__bytes {
 };
 
 enum {
-    SILL__CHANNEL_HANDLES = 1,   /* handles can be passed */
+    SILL__CHANNEL_HANDLES = 1,   /* any handle can be passed. Without it only regions can, whose
+                                    handles are numbers with nothing behind them to close */
     SILL__CHANNEL_TAKEN = 2,     /* exported handles are kept until the peer says TAKEN */
     SILL__CHANNEL_DIED_CODE = 4  /* reserved for backends that tell death by themselves */
 };
 
 struct sill__channel_ops {
-    const char *name; /* "unix", "pipe" */
+    const char *name; /* "unix", "sysv", "pipe": a record's object is it, or begins with it and '-' */
+    int family;       /* enum sill_family */
     int kind;         /* enum sill_channel_kind */
     uint32_t caps;
+    int region;       /* enum sill_region_kind: of the regions that can be passed */
+    const struct sill__wait_ops *wait; /* the kind of wait set that it can be watched in */
+
+    /* What the record of a server that is about to listen is to say of its objects. NULL: `name`,
+     * since everything can be found by the place alone. */
+    int (*object)(char object[64], const struct sill__place *place);
 
     /* Creates the object at `place` and listens. The core holds the owner record of the name, so
      * whatever lies at the place is stale: it is removed if it is ours and of the right type
@@ -63,9 +72,11 @@ struct sill__channel_ops {
     int (*listen)(sill__listen **out, const struct sill__place *place);
     /* AGAIN when no client waits. */
     int (*accept)(sill__listen *listen, sill__conn **out);
-    /* Stops listening and removes the object, if `remove` (a forked child only closes). */
-    void (*unlisten)(sill__listen *listen, bool remove);
-    /* Removes the object that a stale record (info->kind SERVER) left at `place`. */
+    /* Stops listening and removes the object, if `remove` (a forked child only closes). False: some
+     * of it must stay for the clients that there are, and therefore the record must. */
+    bool (*unlisten)(sill__listen *listen, bool remove);
+    /* Removes the object that a stale record (info->kind SERVER) left at `place`. May be called
+     * with the directory locked. */
     int (*remove_stale)(const struct sill__place *place);
 
     /* NOT_FOUND when nobody listens; waits for room in the queue until the deadline. */
@@ -119,5 +130,12 @@ struct sill__channel_ops {
 
 /* Closes a handle of any kind that was passed. One per OS (posix/process.c, win32/process.c). */
 void sill__handle_close(sill_handle handle);
+
+/* Closes what import_handle gave, when it is of no more use. */
+static inline void sill__conn_close_handle(const struct sill__channel_ops *ops, sill_handle handle)
+{
+    if ((ops->caps & SILL__CHANNEL_HANDLES) != 0)
+        sill__handle_close(handle);
+}
 
 #endif

@@ -11,9 +11,11 @@
 #include <string.h>
 
 #include <sill/channel.h>
+#include <sill/policy.h>
 #include <sill/region.h>
 #include <sill/sync.h>
 
+#include "backends.h"
 #include "owner.h"
 #include "status.h"
 
@@ -179,12 +181,31 @@ static void tell_sync(struct sill__facts *facts, int family)
              "mutex, rwlock, semaphore, event, cond; named or in a region", &limited);
 }
 
+/* ---- ports ---- */
+
+static void tell_port(struct sill__facts *facts, int family)
+{
+    static const struct sill__limited none = {"", ""};
+    const char *name = sill_family_name(family);
+    const struct sill__channel_ops *ops = sill__channel_of_family(family);
+    if (ops == NULL) {
+        tell_absent(facts, "port", name);
+        return;
+    }
+    bool handles = (ops->caps & SILL__CHANNEL_HANDLES) != 0;
+    tell_try(facts, "port", name, sill__try_port(family),
+             handles ? "passes handles, for event loops too"
+                     : "passes no handles, not for event loops, one user's alone",
+             &none);
+}
+
 /* ---- all ---- */
 
 #define VALUE(name, value, text) value,
 static const int region_kinds[] = {SILL_REGION_KIND_TABLE(VALUE)};
 static const int channel_kinds[] = {SILL_CHANNEL_KIND_TABLE(VALUE)};
 static const int sync_families[] = {SILL_SYNC_FAMILY_TABLE(VALUE)};
+static const int port_families[] = {SILL_FAMILY_TABLE(VALUE)};
 #undef VALUE
 
 int sill_facts(sill_fact_each *each, void *arg)
@@ -211,6 +232,9 @@ int sill_facts(sill_fact_each *each, void *arg)
     for (size_t i = 0; i < sizeof sync_families / sizeof sync_families[0] && facts.result == 0; i++)
         if (sync_families[i] != SILL_SYNC_AUTO)
             tell_sync(&facts, sync_families[i]);
+    for (size_t i = 0; i < sizeof port_families / sizeof port_families[0] && facts.result == 0; i++)
+        if (port_families[i] != SILL_FAMILY_AUTO)
+            tell_port(&facts, port_families[i]);
     sill__facts_limits(&facts);
     return facts.result;
 }

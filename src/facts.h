@@ -27,6 +27,7 @@ void sill__fact_number(struct sill__facts *facts, const char *topic, const char 
 int sill__try_region(int kind, const char *directory);
 int sill__try_channel(int kind);
 int sill__try_sync(int family);
+int sill__try_port(int family);
 
 /* Why something works, but not as one may expect, and what mends it. "": it does. */
 struct sill__limited {

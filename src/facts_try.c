@@ -1,4 +1,4 @@
-/* facts_try.c - trying region kinds, channels and synchronisation objects, for sill_facts.
+/* facts_try.c - trying region kinds, channels, synchronisation objects and ports, for sill_facts.
  *
  * Everything is done through the public API, under names of this process, and whatever a try made
  * is removed before it returns.
@@ -12,6 +12,7 @@
 
 #include <sill/channel.h>
 #include <sill/pipe.h>
+#include <sill/port.h>
 #include <sill/queue.h>
 #include <sill/region.h>
 #include <sill/sync.h>
@@ -239,5 +240,23 @@ int sill__try_sync(int family)
             sill_sync_remove(names[i], &options); /* UNSUPPORTED where they go by themselves */
     if (status != SILL_OK)
         sill__error_restore(&first);
+    return status;
+}
+
+/* ---- ports ---- */
+
+int sill__try_port(int family)
+{
+    char name[60];
+    sill_server *server;
+    sill_policy policy = SILL_POLICY_INIT;
+    sill_port_options options = SILL_PORT_OPTIONS_INIT;
+    sill_policy_defaults(&policy);
+    options.policy = &policy;
+    options.family = family;
+    own_name(name, sizeof name);
+    int status = sill_listen(&server, name, &options);
+    if (status == SILL_OK)
+        sill_server_close(server);
     return status;
 }

@@ -20,7 +20,7 @@
 #define EVENTS_AT_ONCE 64
 #define UNSURE_NS      INT64_C(5000000)
 
-int sill__hub_create(struct sill__hub **out)
+int sill__hub_create(struct sill__hub **out, const struct sill__wait_ops *wait)
 {
     struct sill__hub *hub = sill__alloc_zeroed(sizeof *hub);
     if (hub == NULL)
@@ -31,7 +31,7 @@ int sill__hub_create(struct sill__hub **out)
     rc = sill__cond_init(&hub->cond);
     if (rc != 0)
         goto fail_mutex;
-    rc = sill__wait_create(&hub->wait);
+    rc = wait->create(&hub->wait);
     if (rc != 0)
         goto fail_cond;
     hub->alarm = SILL__FOREVER;

@@ -103,8 +103,8 @@ struct sill__hub {
     atomic_uint references;
 };
 
-/* A hub with one reference. 0, NO_MEMORY, LIMIT, OS. No lock. */
-int sill__hub_create(struct sill__hub **out);
+/* A hub with one reference and a wait set of that kind. 0, NO_MEMORY, LIMIT, OS. No lock. */
+int sill__hub_create(struct sill__hub **out, const struct sill__wait_ops *wait);
 /* Its leaders look for spin_ns before they sleep (0 at first). */
 void sill__hub_set_spin(struct sill__hub *hub, uint64_t spin_ns);
 void sill__hub_ref(struct sill__hub *hub);

@@ -29,10 +29,10 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     link->port = port;
     link->state = SILL__LINK_SILENT;
     link->peer = *conn->ops->peer(conn);
-    link->channel = conn->ops->name;
+    link->channel = conn->ops;
     link->policy = *policy;
     link->require_mapped = options->require_mapped != 0;
-    link->region_kind = options->region;
+    link->region_kind = conn->ops->region;
     link->message_max = options->message_max;
     link->queue_max = options->queue_max;
     link->reply_timeout_ms = options->reply_timeout_ms;
@@ -260,11 +260,14 @@ void sill__link_refuse(struct sill__link *link, int status, const void *data, si
 static int map_peer_words(struct sill__link *link, uint32_t ring_size, sill_handle handle)
 {
     sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.kind = link->region_kind;
     options.read_only = 1;
     options.size = sizeof(struct sill__control) + ring_size;
     int rc = sill_region_open_handle(&link->peer_region, handle, &options);
     if (rc == SILL_NO_MEMORY || rc == SILL_LIMIT || rc == SILL_OS || rc == SILL_UNSUPPORTED)
         return link->require_mapped ? rc : 0;
+    if (rc == SILL_NOT_FOUND)
+        return sill__fail(SILL_DIED, "the peer's shared memory has gone with it");
     if (rc != 0)
         return rc == SILL_PROTOCOL
                    ? rc

@@ -149,7 +149,7 @@ struct sill__link {
     bool peer_closed;  /* CLOSE has come */
     bool peer_dead;    /* its process has ended: when all is read, it is over */
     sill_peer peer;
-    const char *channel; /* the backend's name */
+    const struct sill__channel_ops *channel;
     sill_port *port;   /* what it is a part of */
 
     sill_policy policy;
@@ -431,10 +431,10 @@ void sill__port_abandon(sill_port *port);
 /* A port around a new connection, with one reference, open. Takes `conn` over also on failure. */
 int sill__port_create(sill_port **out, struct sill__hub *hub, sill__conn *conn,
                       const sill_port_options *options, const sill_policy *policy);
-/* Options checked and completed with defaults, and the policy they mean. 0, INVALID, and what
- * sill_policy_load returns. */
-int sill__port_options(const sill_port_options *given, sill_port_options *out,
-                       sill_policy *policy);
+/* Options checked and completed with defaults, the policy they mean, and the channel; *channel NULL:
+ * none was asked for. 0, INVALID, UNSUPPORTED, and what sill_policy_load returns. */
+int sill__port_options(const sill_port_options *given, sill_port_options *out, sill_policy *policy,
+                       const struct sill__channel_ops **channel);
 
 /* Checks what a user wants to send. 0 or INVALID. `options` may be NULL. */
 int sill__check_send(const void *data, size_t size, const sill_send_options *options);

@@ -57,6 +57,8 @@ static int begin_message(struct sill__link *link, const struct sill__frame *head
         return out_of_place(head);
     if (head->kind == SILL_REPLY && head->id > link->last_id)
         return sill__fail(SILL_PROTOCOL, "the peer answered a request that was never made");
+    if (head->handles > 0 && (link->channel->caps & SILL__CHANNEL_HANDLES) == 0)
+        return sill__fail(SILL_PROTOCOL, "the peer passed handles, which this channel does not do");
     struct sill__received *r = sill__received_new(link->port, head->kind, head->total, described);
     if (r == NULL)
         return SILL_NO_MEMORY;
@@ -368,11 +370,14 @@ static int end_segment(struct sill__link *link, const struct sill__frame *head, 
     if (segment == NULL)
         return sill__fail(SILL_NO_MEMORY, "no memory for a segment of the peer");
     sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.kind = link->region_kind;
     options.read_only = 1;
     options.size = (size_t)head->total;
     int rc = sill_region_open_handle(&segment->region, handle, &options);
     if (rc != 0) {
         sill__free(segment);
+        if (rc == SILL_NOT_FOUND)
+            return sill__fail(SILL_DIED, "the peer's segment has gone with it");
         bool ours = rc == SILL_NO_MEMORY || rc == SILL_LIMIT || rc == SILL_OS;
         return ours || rc == SILL_PROTOCOL
                    ? rc
@@ -481,7 +486,7 @@ static int end(void *arg, const struct sill__frame *head, const sill_handle *han
     if (!good)
         link->incoming = NULL;
     for (unsigned i = 0; i < head->handles; i++)
-        sill__handle_close(handles[i]); /* regions were opened by duplicates */
+        sill__conn_close_handle(link->channel, handles[i]); /* regions were opened by duplicates */
     return rc;
 }
 

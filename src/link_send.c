@@ -203,7 +203,7 @@ static int write_frame(struct sill__link *link, const struct sill__frame *head, 
         }
     }
     if (rc == 0) {
-        await_arrival(link, count > 0, deadline, seen);
+        await_arrival(link, count > 0 && head->type != SILL__FRAME_WELCOME, deadline, seen);
         return 0;
     }
     rc = broken(link, rc);
@@ -569,6 +569,11 @@ int sill__link_send(struct sill__link *link, struct sill__outgoing *out)
     if (out->size > link->peer_message_max)
         return sill__fail(SILL_TOO_BIG, "the peer takes messages of at most %llu bytes",
                           (unsigned long long)link->peer_message_max);
+    if (out->options->handle_count > 0 && (link->channel->caps & SILL__CHANNEL_HANDLES) == 0)
+        return sill__fail(SILL_UNSUPPORTED,
+                          "handles cannot be passed by ports of the family %s; name what is to be "
+                          "shared instead",
+                          sill_family_name(link->channel->family));
     SILL__STEP(send_begin);
     int rc = (out->options->flags & SILL_SEND_LOAN) != 0 ? send_loan(link, out)
                                                         : send_by_path(link, out);

@@ -6,6 +6,7 @@
  */
 #include "channel.h"
 
+#include "backends.h"
 #include "hub.h"
 #include "memory.h"
 #include "status.h"
@@ -47,10 +48,11 @@ int sill_channel_listen(sill_listener **listener, const char *name,
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a listener.");
     made->source.work = listener_work;
     made->frame_max = wanted.frame_max;
-    status = sill__hub_create(&made->hub);
+    status = sill__hub_create(&made->hub, sill__channels[0]->wait);
     if (status != SILL_OK)
         goto fail_memory;
-    status = sill__listener_open(&made->named, name, wanted.directory, wanted.access);
+    status = sill__listener_open(&made->named, sill__channels[0], name, wanted.directory,
+                                 wanted.access);
     if (status != SILL_OK)
         goto fail_hub;
     status = made->named.ops->watch_listen(made->named.listen, made->hub->wait, &made->source);

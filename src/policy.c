@@ -20,6 +20,12 @@ const struct sill__policy_key sill__policy_keys[SILL__POLICY_NUMBERS] = {
 #undef KEY
 };
 
+const struct sill__policy_word sill__policy_words[SILL__POLICY_KEYS - SILL__POLICY_NUMBERS] = {
+    {"path", offsetof(sill_policy, path), SILL_PATH_COUNT, sill_path_name, sill_path_parse},
+    {"family", offsetof(sill_policy, family), SILL_FAMILY_COUNT, sill_family_name,
+     sill_family_parse},
+};
+
 const char *sill_path_name(int path)
 {
     switch (path) {
@@ -45,7 +51,7 @@ int sill_path_parse(const char *text)
 
 const char *sill__policy_key_name(enum sill__policy_index key)
 {
-    return key < SILL__POLICY_NUMBERS ? sill__policy_keys[key].name : "path";
+    return sill__policy_is_word(key) ? sill__policy_word(key)->name : sill__policy_keys[key].name;
 }
 
 uint64_t sill__policy_get(const sill_policy *policy, enum sill__policy_index key)
@@ -60,6 +66,18 @@ void sill__policy_set(sill_policy *policy, enum sill__policy_index key, uint64_t
     memcpy((char *)policy + sill__policy_keys[key].offset, &value, sizeof value);
 }
 
+int sill__policy_word_get(const sill_policy *policy, enum sill__policy_index key)
+{
+    int value;
+    memcpy(&value, (const char *)policy + sill__policy_word(key)->offset, sizeof value);
+    return value;
+}
+
+void sill__policy_word_set(sill_policy *policy, enum sill__policy_index key, int value)
+{
+    memcpy((char *)policy + sill__policy_word(key)->offset, &value, sizeof value);
+}
+
 int sill_policy_defaults(sill_policy *policy)
 {
     if (policy == NULL || policy->struct_size != sizeof *policy)
@@ -67,19 +85,21 @@ int sill_policy_defaults(sill_policy *policy)
     for (int key = 0; key < SILL__POLICY_NUMBERS; key++)
         sill__policy_set(policy, (enum sill__policy_index)key, sill__policy_keys[key].standard);
     policy->path = SILL_PATH_AUTO;
+    policy->family = SILL_FAMILY_AUTO;
     return SILL_OK;
 }
 
 void sill__policy_allowed(enum sill__policy_index key, char out[120])
 {
-    if (key == sill__policy_path) {
+    if (sill__policy_is_word(key)) {
+        const struct sill__policy_word *word = sill__policy_word(key);
         int used = 0;
-        for (int path = 0; path < SILL_PATH_COUNT; path++)
+        for (int value = 0; value < word->count; value++)
             used += snprintf(out + used, 120 - (size_t)used, "%s\"%s\"",
-                             path == 0                     ? "one of "
-                             : path + 1 == SILL_PATH_COUNT ? " and "
-                                                           : ", ",
-                             sill_path_name(path));
+                             value == 0                 ? "one of "
+                             : value + 1 == word->count ? " and "
+                                                        : ", ",
+                             word->text(value));
         return;
     }
     const struct sill__policy_key *k = &sill__policy_keys[key];
@@ -102,10 +122,11 @@ bool sill__policy_check_key(const sill_policy *policy, enum sill__policy_index k
                             struct sill__policy_fault *out)
 {
     char allowed[120], value[24];
-    if (key == sill__policy_path) {
-        if (policy->path >= 0 && policy->path < SILL_PATH_COUNT)
+    if (sill__policy_is_word(key)) {
+        int number = sill__policy_word_get(policy, key);
+        if (number >= 0 && number < sill__policy_word(key)->count)
             return true;
-        snprintf(value, sizeof value, "%d", policy->path);
+        snprintf(value, sizeof value, "%d", number);
     } else {
         const struct sill__policy_key *k = &sill__policy_keys[key];
         uint64_t number = sill__policy_get(policy, key);

@@ -155,19 +155,22 @@ static int complain_type(const struct sill__policy_text *text,
     return sill__policy_complain(text, member->key, sentence);
 }
 
-static int take_path(const struct sill__policy_text *text, const struct sill__json_member *member,
-                     json_t *value, sill_policy *policy)
+static int take_word(const struct sill__policy_text *text, const struct sill__json_member *member,
+                     enum sill__policy_index key, json_t *value, sill_policy *policy)
 {
     char allowed[120], sentence[240], word[48];
-    sill__policy_allowed(sill__policy_path, allowed);
+    const char *name = sill__policy_key_name(key);
+    sill__policy_allowed(key, allowed);
     if (!json_is_string(value))
-        return complain_type(text, member, "path", value, allowed);
-    policy->path = sill_path_parse(json_string_value(value));
-    if (policy->path >= 0)
+        return complain_type(text, member, name, value, allowed);
+    int number = sill__policy_word(key)->parse(json_string_value(value));
+    if (number >= 0) {
+        sill__policy_word_set(policy, key, number);
         return SILL_OK;
+    }
     sill__policy_quote(word, sizeof word, json_string_value(value), json_string_length(value),
                        false);
-    snprintf(sentence, sizeof sentence, "\"path\" is \"%s\", but must be %s.", word, allowed);
+    snprintf(sentence, sizeof sentence, "\"%s\" is \"%s\", but must be %s.", name, word, allowed);
     return sill__policy_complain(text, member->key, sentence);
 }
 
@@ -177,8 +180,8 @@ static int take(const struct sill__policy_text *text, const struct sill__json_me
 {
     char allowed[120], sentence[240];
     const char *name = sill__policy_key_name(key);
-    if (key == sill__policy_path)
-        return take_path(text, member, value, policy);
+    if (sill__policy_is_word(key))
+        return take_word(text, member, key, value, policy);
     sill__policy_allowed(key, allowed);
     if (!json_is_integer(value))
         return complain_type(text, member, name, value, allowed);
@@ -282,7 +285,11 @@ static json_t *to_json(const sill_policy *policy)
         json_int_t number = (json_int_t)sill__policy_get(policy, key);
         failed |= json_object_set_new(root, sill__policy_key_name(key), json_integer(number));
     }
-    failed |= json_object_set_new(root, "path", json_string(sill_path_name(policy->path)));
+    for (int i = SILL__POLICY_NUMBERS; i < SILL__POLICY_KEYS; i++) {
+        enum sill__policy_index key = (enum sill__policy_index)i;
+        const char *word = sill__policy_word(key)->text(sill__policy_word_get(policy, key));
+        failed |= json_object_set_new(root, sill__policy_key_name(key), json_string(word));
+    }
     if (failed == 0)
         return root;
     json_decref(root);

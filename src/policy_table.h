@@ -36,7 +36,8 @@ enum sill__policy_index {
     SILL__POLICY_TABLE(SILL__POLICY_INDEX)
 #undef SILL__POLICY_INDEX
         SILL__POLICY_NUMBERS,
-    sill__policy_path = SILL__POLICY_NUMBERS, /* the one key that is a word */
+    sill__policy_path = SILL__POLICY_NUMBERS, /* the keys that are words */
+    sill__policy_family,
     SILL__POLICY_KEYS
 };
 
@@ -51,7 +52,29 @@ struct sill__policy_key {
 };
 extern const struct sill__policy_key sill__policy_keys[SILL__POLICY_NUMBERS];
 
-/* The name of any key, "path" included. */
+/* The keys that are words, each one of a list. Their fields are ints. */
+struct sill__policy_word {
+    const char *name;
+    size_t offset; /* of its int in sill_policy */
+    int count;     /* of the words */
+    const char *(*text)(int value);
+    int (*parse)(const char *text); /* -1: none of them */
+};
+extern const struct sill__policy_word sill__policy_words[SILL__POLICY_KEYS - SILL__POLICY_NUMBERS];
+
+static inline bool sill__policy_is_word(enum sill__policy_index key)
+{
+    return key >= SILL__POLICY_NUMBERS;
+}
+/* The entry of a key that is a word, and its value. */
+static inline const struct sill__policy_word *sill__policy_word(enum sill__policy_index key)
+{
+    return &sill__policy_words[key - SILL__POLICY_NUMBERS];
+}
+int sill__policy_word_get(const sill_policy *policy, enum sill__policy_index key);
+void sill__policy_word_set(sill_policy *policy, enum sill__policy_index key, int value);
+
+/* The name of any key. */
 const char *sill__policy_key_name(enum sill__policy_index key);
 
 uint64_t sill__policy_get(const sill_policy *policy, enum sill__policy_index key);

@@ -9,7 +9,9 @@
 
 #include <string.h>
 
+#include "backends.h"
 #include "channel.h"
+#include "family.h"
 #include "memory.h"
 #include "status.h"
 #include "step.h"
@@ -106,11 +108,6 @@ static int check_options(const sill_port_options *o)
         return sill__fail(SILL_INVALID, "the options are not set to SILL_PORT_OPTIONS_INIT");
     if (o->path < 0 || o->path >= SILL_PATH_COUNT)
         return sill__fail(SILL_INVALID, "there is no path number %d", o->path);
-    if (o->region != SILL_REGION_AUTO &&
-        (sill_region_capabilities(o->region) & SILL_REGION_PASSES) == 0)
-        return sill__fail(SILL_UNSUPPORTED,
-                          "regions of the kind %s cannot be passed to another process here",
-                          sill_region_kind_name(o->region));
     if (o->size > SILL__DATA_MAX)
         return sill__fail(SILL_TOO_BIG, "connect data has %zu bytes, allowed are %d", o->size,
                           SILL__DATA_MAX);
@@ -119,7 +116,24 @@ static int check_options(const sill_port_options *o)
     return 0;
 }
 
-int sill__port_options(const sill_port_options *given, sill_port_options *out, sill_policy *policy)
+/* Which channel, and whether regions of the kind that is asked for go by it. */
+static int choose_family(const sill_port_options *o, const sill_policy *policy,
+                         const struct sill__channel_ops **channel)
+{
+    int rc = sill__family_choose(o->family, policy->family, channel);
+    if (rc != 0 || o->region == SILL_REGION_AUTO)
+        return rc;
+    const struct sill__channel_ops *ops = *channel != NULL ? *channel : sill__channels[0];
+    *channel = ops; /* other servers have other kinds */
+    if (o->region == ops->region && (sill_region_capabilities(o->region) & SILL_REGION_PASSES) != 0)
+        return 0;
+    return sill__fail(SILL_UNSUPPORTED,
+                      "regions of the kind %s cannot be passed to another process here",
+                      sill_region_kind_name(o->region));
+}
+
+int sill__port_options(const sill_port_options *given, sill_port_options *out, sill_policy *policy,
+                       const struct sill__channel_ops **channel)
 {
     const sill_port_options none = SILL_PORT_OPTIONS_INIT;
     *out = given != NULL ? *given : none;
@@ -135,6 +149,8 @@ int sill__port_options(const sill_port_options *given, sill_port_options *out, s
     } else {
         rc = sill_policy_load(policy, out->policy_file, NULL, 0);
     }
+    if (rc == 0)
+        rc = choose_family(out, policy, channel);
     if (rc != 0)
         return rc;
     if (out->path != SILL_PATH_AUTO)
@@ -157,8 +173,8 @@ int sill__port_options(const sill_port_options *given, sill_port_options *out, s
 
 /* ---- connecting ---- */
 
-static int open_channel(sill__conn **out, const char *name, const sill_port_options *o,
-                        int64_t deadline)
+static int open_channel(sill__conn **out, const struct sill__channel_ops *ops, const char *name,
+                        const sill_port_options *o, int64_t deadline)
 {
     const struct sill__expect expect = {.any_server = o->any_server,
                                         .server_sid = o->server_sid,
@@ -166,7 +182,7 @@ static int open_channel(sill__conn **out, const char *name, const sill_port_opti
                                         .server_uid_set = o->server_uid_set};
     int64_t pause = RETRY_NS;
     for (;;) {
-        int rc = sill__client_open(out, name, o->directory, &expect, deadline);
+        int rc = sill__client_open(out, ops, name, o->directory, &expect, deadline);
         if (rc != SILL_NOT_FOUND || !o->wait_for_server)
             return rc;
         int64_t left = deadline == SILL__FOREVER ? pause : deadline - sill__now_ns();
@@ -222,17 +238,17 @@ static void drop_port(sill_port *port)
     sill__port_unref(port);
 }
 
-static int connect_with(sill_port **out, const char *name, const sill_port_options *o,
-                        const sill_policy *policy)
+static int connect_with(sill_port **out, const struct sill__channel_ops *ops, const char *name,
+                        const sill_port_options *o, const sill_policy *policy)
 {
     int64_t deadline = sill__deadline(o->timeout_ms);
     sill__conn *conn = NULL;
-    int rc = open_channel(&conn, name, o, deadline);
+    int rc = open_channel(&conn, ops, name, o, deadline);
     if (rc != 0)
         return rc;
     SILL__STEP(connect_opened);
     struct sill__hub *hub;
-    rc = sill__hub_create(&hub);
+    rc = sill__hub_create(&hub, conn->ops->wait);
     if (rc != 0) {
         conn->ops->close(conn);
         return rc;
@@ -265,10 +281,11 @@ int sill_connect(sill_port **port, const char *name, const sill_port_options *op
         return rc;
     sill_port_options o;
     sill_policy policy;
-    rc = sill__port_options(options, &o, &policy);
+    const struct sill__channel_ops *channel = NULL;
+    rc = sill__port_options(options, &o, &policy, &channel);
     if (rc == 0 && o.answer != NULL)
         sill_release(o.answer);
-    return rc == 0 ? connect_with(port, name, &o, &policy) : rc;
+    return rc == 0 ? connect_with(port, channel, name, &o, &policy) : rc;
 }
 
 void sill_port_close(sill_port *port)
@@ -644,11 +661,14 @@ int sill_port_get_traits(const sill_port *port, sill_port_traits *traits)
     struct sill__hub *hub = port->link.hub;
     sill__hub_enter(hub);
     const struct sill__link *link = &port->link;
-    traits->channel = link->channel;
+    traits->family = sill_family_name(link->channel->family);
+    traits->channel = link->channel->name;
     traits->region = link->own_region != NULL
                          ? sill_region_kind_name(sill_region_kind_of(link->own_region))
                          : "";
     traits->can = link->can;
+    traits->passes_handles = (link->channel->caps & SILL__CHANNEL_HANDLES) != 0;
+    traits->pollable = link->hub->wait->ops->pollable != NULL;
     traits->trusted_peer = link->trusted_peer;
     traits->peer_message_max = link->peer_message_max;
     traits->policy = link->policy;

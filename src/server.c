@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "backends.h"
 #include "channel.h"
 #include "memory.h"
 #include "status.h"
@@ -198,9 +199,10 @@ static bool server_pending(struct sill__hub *hub)
            (server->ready_first != NULL || (server->accept_later && !hub->timed));
 }
 
-static int open_server(sill_server *server, const char *name)
+static int open_server(sill_server *server, const struct sill__channel_ops *channel,
+                       const char *name)
 {
-    int rc = sill__listener_open(&server->listen, name, server->options.directory,
+    int rc = sill__listener_open(&server->listen, channel, name, server->options.directory,
                                  server->options.access);
     if (rc != 0)
         return rc;
@@ -211,8 +213,8 @@ static int open_server(sill_server *server, const char *name)
     return rc;
 }
 
-static int make_server(sill_server **out, const char *name, const sill_port_options *options,
-                       const sill_policy *policy)
+static int make_server(sill_server **out, const struct sill__channel_ops *channel, const char *name,
+                       const sill_port_options *options, const sill_policy *policy)
 {
     sill_server *server = sill__alloc_zeroed(sizeof *server);
     if (server == NULL)
@@ -220,13 +222,13 @@ static int make_server(sill_server **out, const char *name, const sill_port_opti
     server->options = *options;
     server->policy = *policy;
     server->source.work = accept_some;
-    int rc = sill__hub_create(&server->hub);
+    int rc = sill__hub_create(&server->hub, channel->wait);
     if (rc != 0)
         goto fail_memory;
     server->hub->owner = server;
     server->hub->pending = server_pending;
     server->hub->on_alarm = on_alarm;
-    rc = open_server(server, name);
+    rc = open_server(server, channel, name);
     if (rc != 0)
         goto fail_hub;
     sill__hub_ready(server->hub, &server->source, SILL__READABLE);
@@ -249,8 +251,11 @@ int sill_listen(sill_server **server, const char *name, const sill_port_options 
         return rc;
     sill_port_options o;
     sill_policy policy;
-    rc = sill__port_options(options, &o, &policy);
-    return rc == 0 ? make_server(server, name, &o, &policy) : rc;
+    const struct sill__channel_ops *channel = NULL;
+    rc = sill__port_options(options, &o, &policy, &channel);
+    if (rc == 0 && channel == NULL)
+        channel = sill__channels[0];
+    return rc == 0 ? make_server(server, channel, name, &o, &policy) : rc;
 }
 
 static int enter(sill_server *server)

@@ -11,7 +11,10 @@
 
 #define SILL__STEP_TABLE(X)                                                                        \
     X(listen_claimed)    /* the name is ours, nothing listens yet */                               \
+    X(listen_block)      /* System V: the first semaphores exist, half-made */                     \
     X(listen_bound)      /* the socket or pipe exists */                                           \
+    X(connect_slot)      /* System V: the client has a slot, without queues */                     \
+    X(connect_queues)    /* System V: it has its queues, the server was not rung */                \
     X(connect_opened)    /* the client has a channel, HELLO is not sent */                         \
     X(connect_hello)     /* HELLO is sent, no answer yet */                                        \
     X(accept_begin)      /* the server decided, WELCOME is not sent */                             \

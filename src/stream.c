@@ -275,7 +275,7 @@ static int import_handles(struct sill__stream *s, sill_handle *handles)
         int rc = s->conn->ops->import_handle(s->conn, value, &handles[i]);
         if (rc != 0) {
             while (i-- > 0)
-                sill__handle_close(handles[i]);
+                sill__conn_close_handle(s->conn->ops, handles[i]);
             return rc;
         }
     }

@@ -23,15 +23,6 @@ static const struct sill__region_ops *region_of(enum sill__owner_kind kind)
     return NULL;
 }
 
-/* The channel that a server's record names, or the platform's default. */
-static const struct sill__channel_ops *channel_of(const struct sill__owner_info *info)
-{
-    for (int i = 0; sill__channels[i] != NULL; i++)
-        if (strcmp(sill__channels[i]->name, info->object) == 0)
-            return sill__channels[i];
-    return sill__channels[0];
-}
-
 static int public_state(enum sill__owner_state state)
 {
     switch (state) {
@@ -55,7 +46,7 @@ static bool describe(sill_object *object, const struct sill__owner_info *info,
     const struct sill__queue_ops *queue = sill__queue_ops_of_owner(info->kind);
     object->type = sill__owner_kind_noun(info->kind);
     if (info->kind == SILL__OWNER_SERVER)
-        object->kind = channel_of(info)->name;
+        object->kind = sill__channel_of_record(info)->name;
     else if (region != NULL)
         object->kind = sill_region_kind_name(region->kind);
     else if (queue != NULL)
@@ -115,10 +106,12 @@ static int remove_object(void *arg, const struct sill__owner_info *info)
         return sill__queue_remove_object(cleaning->directory, info);
     if (info->kind != SILL__OWNER_SERVER)
         return sill__region_remove_object(NULL, info);
-    struct sill__place place = {
-        .name = info->name, .directory = cleaning->directory, .access = SILL_ACCESS_USER};
+    struct sill__place place = {.name = info->name,
+                                .directory = cleaning->directory,
+                                .access = SILL_ACCESS_USER,
+                                .object = info->object};
     sill__owner_file_name(SILL__OWNER_SERVER, info->name, place.file);
-    return channel_of(info)->remove_stale(&place);
+    return sill__channel_of_record(info)->remove_stale(&place);
 }
 
 /* 0 when it was removed (or would be), EXISTS when it lives by now, NOT_FOUND when it is gone. */

@@ -37,7 +37,7 @@ static const struct cli_option options[] = {
      "so many clients are connected, all but one idle (default 1)"},
     {0, CLI_TEXT, "seconds", "S", offsetof(struct bench_options, seconds), 0,
      "time for each size (default 1)"},
-    {0, CLI_TEXT, "family", "F", offsetof(struct bench_options, family), 0,
+    {0, CLI_FAMILY, "family", "F", offsetof(struct bench_options, way.family), 0,
      "auto (default), posix, win32 or sysv"},
     {0, CLI_TEXT, "region", "KIND", offsetof(struct bench_options, way.region), 0,
      "kind of the shared memory (default: the library's choice)"},
@@ -109,23 +109,6 @@ static int run_client(struct bench_client *client)
     return status < 0 ? CLI_FINE : status;
 }
 
-static int check_family(const char *family)
-{
-    static const char *const known[] = {"auto", "posix", "win32", "sysv"};
-    unsigned i;
-
-    for (i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(family, known[i]) == 0)
-            break;
-    if (i == sizeof known / sizeof known[0])
-        return cli_wrong("--family '%s': it must be auto, posix, win32 or sysv", family);
-    if (i == 0 || strcmp(family, bench_os_family()) == 0)
-        return -1;
-    if (i == 3)
-        return cli_fail("--family sysv is not available: ports do not run on System V alone");
-    return cli_fail("--family %s is not available on this system", family);
-}
-
 static int check_texts(struct bench_client *client, const struct bench_options *o, double *seconds)
 {
     static const char *const modes[] = {"latency", "throughput", "idle"};
@@ -150,7 +133,7 @@ static int check_texts(struct bench_client *client, const struct bench_options *
         return cli_wrong("--clients: at most %d", CLIENTS_MAX);
     if (o->way.region && sill_region_kind_parse(o->way.region) < 0)
         return cli_wrong("--region '%s': there is no such kind", o->way.region);
-    return check_family(o->family);
+    return -1;
 }
 
 static int prepare(struct bench_client *client, double seconds)
@@ -176,7 +159,6 @@ static int run(int argc, char **argv)
     struct bench_options o = {.way = {.wait = "policy"},
                               .clients = 1,
                               .mode = "latency",
-                              .family = "auto",
                               .seconds = "1",
                               .core = UINT64_MAX};
     struct bench_client client = {.options = &o, .pair = {.message = SILL_MESSAGE_INIT}};

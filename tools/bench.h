@@ -17,6 +17,7 @@ struct bench_way {
     const char *wait;   /* "spin", "block" or "policy" */
     const char *region; /* NULL: the library's choice */
     int path;
+    int family; /* enum sill_family */
     int loan;
     int read;
 };
@@ -59,7 +60,6 @@ struct bench_options {
     uint64_t clients;
     const char *sizes;
     const char *mode;
-    const char *family;
     const char *seconds;
     int json;
     int compare;

@@ -10,8 +10,6 @@
 extern "C" {
 #endif
 
-/* The family whose parts this system has: "posix" or "win32". */
-const char *bench_os_family(void);
 /* This program's own file. 0, or -1 if it cannot be told. */
 int bench_os_self(char *path, size_t size);
 

@@ -102,6 +102,8 @@ static void fill_arguments(struct arguments *arguments, const struct bench_pair 
         add(arguments, "--path", sill_path_name(way->path));
     if (*arguments->core)
         add(arguments, "--core", arguments->core);
+    if (way->family)
+        add(arguments, "--family", sill_family_name(way->family));
     if (way->policy)
         add(arguments, "--policy", way->policy);
     if (way->policy_text)

@@ -39,6 +39,7 @@ int bench_fill(sill_port_options *options, sill_policy *policy, const struct ben
         policy->spin_ns = 0;
     options->policy = policy;
     options->path = way->path;
+    options->family = way->family;
     options->directory = way->directory;
     if (way->region)
         options->region = sill_region_kind_parse(way->region);

@@ -16,8 +16,10 @@ int channel_check(const struct channel *channel, const struct ends *ends)
                              "that --channel names");
         return -1;
     }
-    if (ends->path != SILL_PATH_AUTO || ends->policy || ends->require_mapped)
-        return cli_wrong("--path, --policy and --require-mapped are for ports, not for --channel");
+    if (ends->path != SILL_PATH_AUTO || ends->family != SILL_FAMILY_AUTO || ends->policy ||
+        ends->require_mapped)
+        return cli_wrong("--path, --family, --policy and --require-mapped are for ports, not for "
+                         "--channel");
     if (!queue &&
         (channel->has_priority || channel->rounds || channel->message_max || channel->depth))
         return cli_wrong("a %s has no priorities and no limits to set: that is for queues (mqueue, "

@@ -176,6 +176,16 @@ static int set_channel(const struct cli_option *option, const char *text, void *
     return -1;
 }
 
+static int set_family(const struct cli_option *option, const char *text, int *variable)
+{
+    int family = sill_family_parse(text);
+
+    if (family < 0)
+        return cli_wrong("--%s '%s': it must be auto, posix, sysv or win32", option->name, text);
+    *variable = family;
+    return -1;
+}
+
 /* Gives `option` its value, if it takes one. -1, or the exit status to end with. */
 static int set(const struct cli_option *option, const char *text, void *values)
 {
@@ -199,6 +209,8 @@ static int set(const struct cli_option *option, const char *text, void *values)
         return set_path(option, text, variable);
     case CLI_ACCESS:
         return set_access(option, text, variable);
+    case CLI_FAMILY:
+        return set_family(option, text, variable);
     case CLI_CHANNEL:
         return set_channel(option, text, variable);
     case CLI_HELP:

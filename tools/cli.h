@@ -26,6 +26,7 @@ enum cli_type {
     CLI_MS,      /* int: milliseconds */
     CLI_PATH,    /* int: enum sill_path */
     CLI_ACCESS,  /* int: enum sill_access */
+    CLI_FAMILY,  /* int: enum sill_family */
     CLI_CHANNEL, /* int: enum sill_channel_kind */
     CLI_HELP     /* prints the help and ends */
 };

@@ -21,6 +21,7 @@ static void fill(sill_port_options *options, const struct ends *ends)
     options->policy_file = ends->policy;
     options->directory = ends->directory;
     options->path = ends->path;
+    options->family = ends->family;
     options->access = ends->access;
     options->any_server = ends->any_server;
     options->require_mapped = ends->require_mapped;

@@ -12,6 +12,7 @@ struct ends {
     const char *directory;
     const char *policy;
     int path;
+    int family;
     int access;
     int any_server;
     int require_mapped;
@@ -21,6 +22,8 @@ struct ends {
 #define ENDS_OPTIONS(type)                                                                         \
     {0, CLI_PATH, "path", "PATH", offsetof(type, ends.path), 0,                                    \
      "auto, channel, mapped or rounds (default: the policy's)"},                                   \
+    {0, CLI_FAMILY, "family", "F", offsetof(type, ends.family), 0,                                 \
+     "run on posix, sysv or win32 (default: the policy's, the system's)"},                         \
     {0, CLI_TEXT, "policy", "FILE", offsetof(type, ends.policy), 0,                                \
      "the policy file to use"},                                                                    \
     {0, CLI_FLAG, "require-mapped", NULL, offsetof(type, ends.require_mapped), 0,                  \

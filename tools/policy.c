@@ -91,6 +91,7 @@ static int show(const struct policy *policy, struct tune_file *loaded, int count
         cli_print("tuned\t%s\t%s, %s\n", loaded->result.date, loaded->result.machine.processor,
                   loaded->result.machine.system);
     cli_print("path\t%s\n", sill_path_name(loaded->policy.path));
+    cli_print("family\t%s\n", sill_family_name(loaded->policy.family));
     for (int i = 0; i < POLICY_KEYS; i++) {
         enum policy_key key = (enum policy_key)i;
         enum tune_origin origin = tune_file_origin(loaded, key);

@@ -174,6 +174,7 @@ char *tune_result_text(const struct tune_result *result, const sill_policy *poli
             root, policy_key_name((enum policy_key)key),
             json_integer((json_int_t)policy_key_get(policy, (enum policy_key)key)));
     out.failed |= json_object_set_new(root, "path", json_string(sill_path_name(policy->path)));
+    out.failed |= json_object_set_new(root, "family", json_string(sill_family_name(policy->family)));
     out.failed |= json_object_set_new(root, "tuned", tuned_json(result));
     put_json(&out, root, 0);
     put(&out, "\n");

@@ -44,6 +44,24 @@ enum sill_path {
 SILL_API const char *sill_path_name(int path);
 SILL_API int sill_path_parse(const char *text);
 
+/* A full set of parts for one kind of system, on which a port can run. X(constant, value, text) */
+#define SILL_FAMILY_TABLE(X)                                                                       \
+    X(AUTO, 0, "auto")   /* a server: the system's own, posix or win32. A client: the server's */  \
+    X(POSIX, 1, "posix") /* Unix sockets, POSIX shared memory */                                   \
+    X(SYSV, 2, "sysv")   /* System V message queues, shared memory and semaphores */               \
+    X(WIN32, 3, "win32") /* named pipes, file mappings */
+
+enum sill_family {
+#define SILL_FAMILY_ENUM(name, value, text) SILL_FAMILY_##name = (value),
+    SILL_FAMILY_TABLE(SILL_FAMILY_ENUM)
+#undef SILL_FAMILY_ENUM
+    SILL_FAMILY_COUNT
+};
+
+/* "posix" and so on; "?" for none. And back: -1 if unknown. Any thread. */
+SILL_API const char *sill_family_name(int family);
+SILL_API int sill_family_parse(const char *text);
+
 /* Ranges and defaults: docs/policy.schema.json. A 0 is a 0 here, not a default: fill a policy with
  * sill_policy_defaults, load or parse, then change it. inline_max < mapped_min; inline_max <=
  * ring_size / 4; segment_size <= mapped_max; mapped_min <= mapped_max. */
@@ -64,8 +82,9 @@ typedef struct sill_policy {
                                  non-temporal stores), bytes: the connection finds out which way is
                                  faster; where the processor has no such stores it changes nothing */
     int path;              /* enum sill_path: AUTO, or the one path to use wherever possible */
+    int family;            /* enum sill_family: of ports that ask for none; AUTO: not chosen here */
 } sill_policy;
-#define SILL_POLICY_INIT {sizeof(sill_policy), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define SILL_POLICY_INIT {sizeof(sill_policy), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* What a connection can do: the second argument of the pick. */
 enum sill_policy_can {

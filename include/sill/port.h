@@ -40,6 +40,10 @@
  * Time. timeout_ms: -1 waits for ever, 0 does not wait. A call that returns SILL_TIMEOUT was not
  * delivered unless it says so here.
  *
+ * Families. A port runs on the system's own parts, or, on POSIX, on System V alone: message queues,
+ * shared memory, semaphores (`family` in the options). Everything here holds for both but what the
+ * traits deny: System V ports pass no handles, have no handle for event loops, and serve one user.
+ *
  * End. When the peer closes its port or its process ends in whatever way, everything that it sent
  * before is delivered first; then calls return SILL_CLOSED or SILL_DIED, and a server gets one last
  * message of that type for the client. A peer that breaks the protocol is cut off: PROTOCOL.
@@ -137,18 +141,23 @@ typedef struct sill_port_options {
     const char *server_sid;
     int64_t server_uid;
     int server_uid_set;
+    /* both */
+    int family;                 /* enum sill_family: the parts that the port runs on. AUTO: what the
+                                   policy says, else the environment variable SILL_FAMILY; else a
+                                   server has the system's own, and a client takes the server's.
+                                   UNSUPPORTED if this system has none such. */
 } sill_port_options;
 #define SILL_PORT_OPTIONS_INIT                                                                     \
     {sizeof(sill_port_options), NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL,  \
-     0, NULL, 0, 0, 0, NULL, 0, 0}
+     0, NULL, 0, 0, 0, NULL, 0, 0, 0}
 
 /* ---- server ---- */
 
 /* Makes a server of that name. Does not block, but for the short time in which another process may
  * hold the lock of the directory.
  * 0; EXISTS (a living process listens); INVALID; DENIED; LIMIT; TIMEOUT (a stopped process holds
- * that lock); NO_SPACE; NO_MEMORY; OS; and what sill_policy_load returns. Close with
- * sill_server_close. */
+ * that lock); UNSUPPORTED (family, region, or a System V server for other users); NO_SPACE; NO_MEMORY;
+ * OS; and what sill_policy_load returns. Close with sill_server_close. */
 SILL_API int sill_listen(sill_server **server, const char *name, const sill_port_options *options);
 
 /* Waits for the next message of any client, fair between them, and hands it out. What `message`
@@ -181,7 +190,8 @@ SILL_API int sill_reply_receive(sill_server *server, sill_message *message, cons
 SILL_API void sill_server_cancel(sill_server *server);
 
 /* A handle for event loops: ready when sill_server_receive would return something else than AGAIN
- * (it may be ready once too often, never too seldom). Valid until close; the server's own. */
+ * (it may be ready once too often, never too seldom). Valid until close; the server's own. 0;
+ * UNSUPPORTED (the family has none: see the traits); INVALID; LIMIT; OS. */
 SILL_API int sill_server_pollable(sill_server *server, sill_handle *handle);
 
 /* Closes every connection in order and removes the name. NULL is fine. */
@@ -200,8 +210,8 @@ SILL_API int sill_server_receive_many(sill_server *server, sill_message *message
 /* Connects to the server of that name and waits for its decision.
  * 0; NOT_FOUND (no such server, and not told to wait for one); REFUSED; TIMEOUT; CLOSED, DIED (the
  * server went away before it decided); DENIED (not the server that was asked for, or not allowed);
- * VERSION; PROTOCOL; INVALID; TOO_BIG; LIMIT; NO_MEMORY; OS; and what sill_policy_load returns.
- * Close with sill_port_close. */
+ * VERSION; PROTOCOL; INVALID; TOO_BIG; LIMIT; UNSUPPORTED (family, region); NO_MEMORY; OS; and what
+ * sill_policy_load returns. Close with sill_port_close. */
 SILL_API int sill_connect(sill_port **port, const char *name, const sill_port_options *options);
 
 /* Closes a port in order: the peer receives what was sent before, then SILL_CLOSED. On a server's
@@ -223,7 +233,7 @@ SILL_API int sill_call(sill_port *port, const void *data, size_t size, sill_mess
  * 0: all of it is with the operating system or in shared memory; the peer gets it unless its own
  * process ends. (On Windows a client's handles, and a mapped message's segment when it is new, are
  * safe from the client's death once the server has read on: a client waits up to a second for that,
- * within timeout_ms.) TIMEOUT: the peer will never see it. Otherwise as sill_call. */
+ * within timeout_ms. Over System V both sides wait so for a new segment.) TIMEOUT: the peer will never see it. Otherwise as sill_call. */
 SILL_API int sill_send(sill_port *port, const void *data, size_t size, int timeout_ms);
 
 /* Waits for the next request or datagram on a client's port. 0; TIMEOUT, or AGAIN for timeout_ms
@@ -276,7 +286,8 @@ typedef struct sill_send_options {
     size_t struct_size; /* set by SILL_SEND_OPTIONS_INIT */
     unsigned flags;     /* SILL_SEND_... */
     int path;           /* enum sill_path: for this message */
-    const sill_handle *handles; /* to pass; they stay the caller's, the peer gets duplicates */
+    const sill_handle *handles; /* to pass; they stay the caller's, the peer gets duplicates.
+                                   UNSUPPORTED where the family passes none: see the traits */
     unsigned handle_count;      /* at most SILL_HANDLES_MAX */
 } sill_send_options;
 #define SILL_SEND_OPTIONS_INIT {sizeof(sill_send_options), 0, 0, NULL, 0}
@@ -320,7 +331,8 @@ SILL_API int sill_loan_cancel(sill_port *port, void *block);
 SILL_API void sill_port_cancel(sill_port *port);
 
 /* A handle for event loops: ready when sill_receive would return something else than AGAIN (it may
- * be ready once too often, never too seldom). INVALID for a server's port. */
+ * be ready once too often, never too seldom). INVALID for a server's port. UNSUPPORTED where the family
+ * has none: see the traits. */
 SILL_API int sill_port_pollable(sill_port *port, sill_handle *handle);
 
 /* Who the peer is, as the operating system says. 0 or INVALID. Works on SILL_CONNECT messages'
@@ -330,9 +342,12 @@ SILL_API int sill_port_peer(const sill_port *port, sill_peer *peer);
 /* What this connection can do. */
 typedef struct sill_port_traits {
     size_t struct_size;        /* set by the caller to sizeof(sill_port_traits) */
-    const char *channel;       /* "unix", "pipe" */
+    const char *family;        /* "posix", "sysv", "win32": sill_family_name */
+    const char *channel;       /* "unix", "sysv", "pipe" */
     const char *region;        /* kind of its segments: sill_region_kind_name; "" if none */
     unsigned can;              /* enum sill_policy_can */
+    int passes_handles;        /* 1: handles can be sent with a message */
+    int pollable;              /* 1: there can be a handle for event loops */
     int trusted_peer;          /* 1: memory of the peer could be truncated by it, so the peer is
                                   trusted; 0: nothing that a peer does can harm this process */
     uint64_t peer_message_max; /* the largest message that the peer takes */

@@ -94,12 +94,15 @@ SILL_API int sill_region_open(sill_region **region, const char *name,
 /* Opens a region by a handle that was passed to this process (see sill_region_handle) and maps it.
  * With `read_only` in the options (the usual case) for reading. The handle stays the caller's.
  * Before it maps, it checks that the memory cannot shrink afterwards: an unsealed one is
- * PROTOCOL. Otherwise as sill_region_open. */
+ * PROTOCOL. (System V segments have a fixed size; NOT_FOUND: nobody has it any more.) Otherwise as
+ * sill_region_open. */
 SILL_API int sill_region_open_handle(sill_region **region, sill_handle handle,
                                      const sill_region_options *options);
 
 /* A handle of the region to pass to another process; it stays the region's and lives as long.
- * On Windows and for sealed memory, whoever gets it can map it for reading only.
+ * On Windows and for sealed memory, whoever gets it can map it for reading only. That of a System V
+ * segment is its id, a number that is the same in every process: it may be told in any way, is good
+ * for as long as somebody has the segment, and is not to be closed.
  * 0, UNSUPPORTED, INVALID. */
 SILL_API int sill_region_handle(const sill_region *region, sill_handle *handle);
 

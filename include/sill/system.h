@@ -20,7 +20,7 @@ enum sill_object_state {
 typedef struct sill_object {
     size_t struct_size;
     const char *type; /* "server", "region", "queue" or "pipe" */
-    const char *kind; /* servers: the channel's, "unix" or "pipe"; regions: sill_region_kind_name;
+    const char *kind; /* servers: the channel's, "unix", "sysv" or "pipe"; regions: sill_region_kind_name;
                          queues: sill_channel_kind_name; pipes: "fifo", or "fifo-peer" for the one
                          who opened it */
     const char *name;
@@ -46,7 +46,7 @@ SILL_API int sill_clean(const char *directory, int dry_run, sill_object_each *ea
 /* One fact about this machine. */
 typedef struct sill_fact {
     size_t struct_size;
-    const char *topic;   /* "system", "cores", "kind" (of region), "channel", "sync", "limit" */
+    const char *topic;   /* "system", "cores", "kind" (of region), "channel", "sync", "port", "limit" */
     const char *name;    /* "shm_free", "shmmax", "posix-anonymous", "fifo" ... */
     const char *value;   /* as text; numbers in plain decimal; kinds, channels and families of
                             synchronisation objects: "present", "limited" or "absent", and `note`

@@ -24,6 +24,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <sill/policy.h>
+#include <sill/region.h>
+
 #include "../memory.h"
 #include "../status.h"
 #include "unix_peer.h"
@@ -136,7 +139,7 @@ static void unix_unwatch_listen(sill__listen *listen)
     sill__watch_remove(&listen_of(listen)->watch, listen_of(listen)->fd);
 }
 
-static void unix_unlisten(sill__listen *listen, bool remove)
+static bool unix_unlisten(sill__listen *listen, bool remove)
 {
     struct unix_listen *made = listen_of(listen);
     struct stat info;
@@ -147,6 +150,7 @@ static void unix_unlisten(sill__listen *listen, bool remove)
     close(made->fd);
     sill__unix_file_close(&made->file);
     sill__free(made);
+    return true;
 }
 
 static int unix_remove_stale(const struct sill__place *place)
@@ -439,8 +443,11 @@ static int unix_taken(sill__conn *base, unsigned count)
 
 const struct sill__channel_ops sill__unix_ops = {
     .name = "unix",
+    .family = SILL_FAMILY_POSIX,
     .kind = SILL_CHANNEL_SOCKET,
     .caps = SILL__CHANNEL_HANDLES,
+    .region = SILL_REGION_POSIX_ANONYMOUS,
+    .wait = &sill__wait_system,
     .listen = unix_listen_op,
     .accept = unix_accept,
     .unlisten = unix_unlisten,

@@ -5,7 +5,7 @@
  * descriptor that was taken out meanwhile (and whose slot may serve another one by now) has an old
  * generation and is dropped.
  *
- * `wake` is an eventfd in the set: a write to it is all that sill__wait_wake does. The handle for
+ * `wake` is an eventfd in the set: a write to it is all that a wake-up does. The handle for
  * foreign event loops is a second epoll, level-triggered, over the first one (readable while it
  * has something to report), an eventfd that stands for `pending` and a timer for the alarm.
  *
@@ -41,7 +41,8 @@ struct slot {
     uint32_t next_free;
 };
 
-struct sill__wait {
+struct wait_set {
+    sill__wait base;
     int epoll;
     int wake;
     int outer;      /* -1 until the pollable is asked for */
@@ -55,6 +56,11 @@ struct sill__wait {
     uint32_t slot_count;
     uint32_t free_slot;
 };
+
+static struct wait_set *set_of(sill__wait *wait)
+{
+    return (struct wait_set *)wait;
+}
 
 static int register_fd(int epoll, int fd, uint32_t events, uint64_t tag)
 {
@@ -101,12 +107,25 @@ static void event_clear(int fd)
         ;
 }
 
-int sill__wait_create(sill__wait **out)
+static void destroy(sill__wait *base)
+{
+    struct wait_set *wait = set_of(base);
+    int all[] = {wait->outer, wait->timer, wait->pending_fd, wait->wake, wait->epoll};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i] >= 0)
+            close(all[i]);
+    sill__mutex_destroy(&wait->lock);
+    sill__free(wait->slots);
+    sill__free(wait);
+}
+
+static int create(sill__wait **out)
 {
     int status;
-    sill__wait *wait = sill__alloc_zeroed(sizeof *wait);
+    struct wait_set *wait = sill__alloc_zeroed(sizeof *wait);
     if (wait == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a wait set.");
+    wait->base.ops = &sill__wait_system;
     wait->epoll = wait->wake = wait->outer = wait->pending_fd = wait->timer = -1;
     wait->alarm = SILL__FOREVER;
     wait->free_slot = NO_SLOT;
@@ -119,27 +138,16 @@ int sill__wait_create(sill__wait **out)
     if ((status = make_epoll(&wait->epoll)) != SILL_OK ||
         (status = make_eventfd(&wait->wake)) != SILL_OK ||
         (status = register_fd(wait->epoll, wait->wake, EPOLLIN, WAKE_TAG)) != SILL_OK) {
-        sill__wait_destroy(wait);
+        destroy(&wait->base);
         return status;
     }
-    *out = wait;
+    *out = &wait->base;
     return SILL_OK;
-}
-
-void sill__wait_destroy(sill__wait *wait)
-{
-    int all[] = {wait->outer, wait->timer, wait->pending_fd, wait->wake, wait->epoll};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (all[i] >= 0)
-            close(all[i]);
-    sill__mutex_destroy(&wait->lock);
-    sill__free(wait->slots);
-    sill__free(wait);
 }
 
 /* ---- slots, under the lock ---- */
 
-static int slots_grow(sill__wait *wait)
+static int slots_grow(struct wait_set *wait)
 {
     uint32_t count = wait->slot_count == 0 ? 8 : wait->slot_count * 2;
     struct slot *slots = sill__realloc(wait->slots, count * sizeof *slots);
@@ -153,20 +161,20 @@ static int slots_grow(sill__wait *wait)
     return SILL_OK;
 }
 
-static int slot_take(sill__wait *wait, unsigned events, void *key, sill__watch *out)
+static int slot_take(struct wait_set *wait, unsigned events, void *key, sill__watch *out)
 {
     int status = wait->free_slot == NO_SLOT ? slots_grow(wait) : SILL_OK;
     if (status != SILL_OK)
         return status;
     struct slot *slot = &wait->slots[wait->free_slot];
-    *out = (sill__watch){wait, wait->free_slot, ++slot->generation};
+    *out = (sill__watch){&wait->base, wait->free_slot, ++slot->generation};
     wait->free_slot = slot->next_free;
     slot->key = key;
     slot->events = events;
     return SILL_OK;
 }
 
-static void slot_give(sill__wait *wait, uint32_t index)
+static void slot_give(struct wait_set *wait, uint32_t index)
 {
     struct slot *slot = &wait->slots[index];
     slot->generation++;
@@ -176,8 +184,9 @@ static void slot_give(sill__wait *wait, uint32_t index)
 
 /* ---- watches ---- */
 
-int sill__watch_add(sill__watch *watch, sill__wait *wait, int fd, unsigned events, void *key)
+int sill__watch_add(sill__watch *watch, sill__wait *base, int fd, unsigned events, void *key)
 {
+    struct wait_set *wait = set_of(base);
     sill__watch made;
     sill__lock(&wait->lock);
     int status = slot_take(wait, events, key, &made);
@@ -203,9 +212,9 @@ int sill__watch_add(sill__watch *watch, sill__wait *wait, int fd, unsigned event
 
 void sill__watch_remove(sill__watch *watch, int fd)
 {
-    sill__wait *wait = watch->wait;
-    if (wait == NULL)
+    if (watch->wait == NULL)
         return;
+    struct wait_set *wait = set_of(watch->wait);
     uint32_t index = watch->slot;
     *watch = (sill__watch){0};
     if (wait->fork_generation != sill__fork_generation())
@@ -236,7 +245,7 @@ static unsigned events_of(uint32_t mask, unsigned wanted)
 
 /* Turns what epoll said into events of keys that are still watched; true if a wake-up was among
  * it. */
-static bool translate(sill__wait *wait, const struct epoll_event *raw, int raw_count,
+static bool translate(struct wait_set *wait, const struct epoll_event *raw, int raw_count,
                       struct sill__event *events, size_t *count)
 {
     bool woken = false;
@@ -257,9 +266,10 @@ static bool translate(sill__wait *wait, const struct epoll_event *raw, int raw_c
     return woken;
 }
 
-int sill__wait_for(sill__wait *wait, int64_t deadline, struct sill__event *events, size_t capacity,
-                   size_t *count)
+static int wait_for(sill__wait *base, int64_t deadline, struct sill__event *events,
+                    size_t capacity, size_t *count)
 {
+    struct wait_set *wait = set_of(base);
     struct epoll_event raw[BATCH];
     int most = capacity < BATCH ? (int)capacity : BATCH;
     *count = 0;
@@ -275,8 +285,9 @@ int sill__wait_for(sill__wait *wait, int64_t deadline, struct sill__event *event
     }
 }
 
-void sill__wait_wake(sill__wait *wait)
+static void wake(sill__wait *base)
 {
+    struct wait_set *wait = set_of(base);
     int saved = errno;
     event_set(wait->wake);
     errno = saved;
@@ -293,8 +304,9 @@ static int make_timer(int *out)
     return SILL_OK;
 }
 
-int sill__wait_pollable(sill__wait *wait, sill_handle *out)
+static int pollable(sill__wait *base, sill_handle *out)
 {
+    struct wait_set *wait = set_of(base);
     int status = SILL_OK;
     int outer = -1;
     int pending = -1;
@@ -329,8 +341,9 @@ fail:
     return status;
 }
 
-void sill__wait_pending(sill__wait *wait, bool pending)
+static void tell_pending(sill__wait *base, bool pending)
 {
+    struct wait_set *wait = set_of(base);
     if (atomic_load_explicit(&wait->pending, memory_order_relaxed) == pending)
         return;
     sill__lock(&wait->lock);
@@ -343,8 +356,9 @@ void sill__wait_pending(sill__wait *wait, bool pending)
     sill__unlock(&wait->lock);
 }
 
-bool sill__wait_alarm(sill__wait *wait, int64_t when)
+static bool set_alarm(sill__wait *base, int64_t when)
 {
+    struct wait_set *wait = set_of(base);
     if (wait->timer < 0 || when == wait->alarm)
         return true;
     struct itimerspec at = {0}; /* all zero: not set, and what has passed is taken back */
@@ -357,5 +371,15 @@ bool sill__wait_alarm(sill__wait *wait, int64_t when)
     wait->alarm = when;
     return true;
 }
+
+const struct sill__wait_ops sill__wait_system = {
+    .create = create,
+    .destroy = destroy,
+    .wait_for = wait_for,
+    .wake = wake,
+    .pollable = pollable,
+    .pending = tell_pending,
+    .alarm = set_alarm,
+};
 
 #endif

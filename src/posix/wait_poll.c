@@ -50,7 +50,8 @@ struct list {
     uint64_t *tags; /* generation << 32 | slot */
 };
 
-struct sill__wait {
+struct wait_set {
+    sill__wait base;
     int pipe[2];
     atomic_bool woken;
     uint32_t fork_generation;
@@ -63,6 +64,11 @@ struct sill__wait {
     struct list list;
     struct list spare; /* larger, for the waiter to take; capacity 0: none */
 };
+
+static struct wait_set *set_of(sill__wait *wait)
+{
+    return (struct wait_set *)wait;
+}
 
 static int list_make(struct list *out, uint32_t slots)
 {
@@ -85,11 +91,12 @@ static void list_free(struct list *list)
     *list = (struct list){0};
 }
 
-int sill__wait_create(sill__wait **out)
+static int create(sill__wait **out)
 {
-    sill__wait *wait = sill__alloc_zeroed(sizeof *wait);
+    struct wait_set *wait = sill__alloc_zeroed(sizeof *wait);
     if (wait == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a wait set.");
+    wait->base.ops = &sill__wait_system;
     wait->free_slot = NO_SLOT;
     wait->fork_generation = sill__fork_generation();
     int status = list_make(&wait->list, 0);
@@ -102,7 +109,7 @@ int sill__wait_create(sill__wait **out)
         status = sill__fail_os("pipe2", errno, "The wake-up of a wait set cannot be made.");
         goto fail_lock;
     }
-    *out = wait;
+    *out = &wait->base;
     return SILL_OK;
 
 fail_lock:
@@ -114,8 +121,9 @@ fail_memory:
     return status;
 }
 
-void sill__wait_destroy(sill__wait *wait)
+static void destroy(sill__wait *base)
 {
+    struct wait_set *wait = set_of(base);
     close(wait->pipe[0]);
     close(wait->pipe[1]);
     sill__mutex_destroy(&wait->lock);
@@ -126,13 +134,13 @@ void sill__wait_destroy(sill__wait *wait)
 }
 
 /* A full pipe is as good as one more byte. */
-static void nudge(sill__wait *wait)
+static void nudge(struct wait_set *wait)
 {
     while (write(wait->pipe[1], "", 1) < 0 && errno == EINTR)
         ;
 }
 
-static void drain(sill__wait *wait)
+static void drain(struct wait_set *wait)
 {
     char bytes[64];
     ssize_t got;
@@ -143,7 +151,7 @@ static void drain(sill__wait *wait)
 
 /* ---- watches ---- */
 
-static int slots_grow(sill__wait *wait)
+static int slots_grow(struct wait_set *wait)
 {
     uint32_t count = wait->slot_count == 0 ? 8 : wait->slot_count * 2;
     struct list larger;
@@ -165,8 +173,9 @@ static int slots_grow(sill__wait *wait)
     return SILL_OK;
 }
 
-int sill__watch_add(sill__watch *watch, sill__wait *wait, int fd, unsigned events, void *key)
+int sill__watch_add(sill__watch *watch, sill__wait *base, int fd, unsigned events, void *key)
 {
+    struct wait_set *wait = set_of(base);
     sill__lock(&wait->lock);
     int status = wait->free_slot == NO_SLOT ? slots_grow(wait) : SILL_OK;
     if (status == SILL_OK) {
@@ -174,7 +183,7 @@ int sill__watch_add(sill__watch *watch, sill__wait *wait, int fd, unsigned event
         struct slot *slot = &wait->slots[index];
         wait->free_slot = slot->next_free;
         *slot = (struct slot){key, fd, events, events, slot->generation + 1, NO_SLOT, true};
-        *watch = (sill__watch){wait, index, slot->generation};
+        *watch = (sill__watch){base, index, slot->generation};
         if (wait->asleep)
             nudge(wait);
     }
@@ -184,10 +193,10 @@ int sill__watch_add(sill__watch *watch, sill__wait *wait, int fd, unsigned event
 
 void sill__watch_remove(sill__watch *watch, int fd)
 {
-    sill__wait *wait = watch->wait;
     (void)fd;
-    if (wait == NULL)
+    if (watch->wait == NULL)
         return;
+    struct wait_set *wait = set_of(watch->wait);
     uint32_t index = watch->slot;
     *watch = (sill__watch){0};
     if (wait->fork_generation != sill__fork_generation())
@@ -205,9 +214,9 @@ void sill__watch_remove(sill__watch *watch, int fd)
 
 void sill__watch_again(sill__watch *watch, unsigned events)
 {
-    sill__wait *wait = watch->wait;
-    if (wait == NULL)
+    if (watch->wait == NULL)
         return;
+    struct wait_set *wait = set_of(watch->wait);
     sill__lock(&wait->lock);
     struct slot *slot = &wait->slots[watch->slot];
     unsigned more = events & slot->wanted & ~slot->armed;
@@ -240,7 +249,7 @@ static unsigned events_of(short mask)
 }
 
 /* Lists what is armed, from another place each time, so that nobody is always last. */
-static struct list *prepare(sill__wait *wait)
+static struct list *prepare(struct wait_set *wait)
 {
     sill__lock(&wait->lock);
     if (wait->spare.capacity > 0) {
@@ -266,7 +275,7 @@ static struct list *prepare(sill__wait *wait)
 }
 
 /* Reports what was seen and disarms it; what finds no room stays armed. */
-static void report(sill__wait *wait, const struct list *list, struct sill__event *events,
+static void report(struct wait_set *wait, const struct list *list, struct sill__event *events,
                    size_t capacity, size_t *count)
 {
     sill__lock(&wait->lock);
@@ -298,9 +307,10 @@ static int poll_list(struct list *list, int timeout)
     return poll(list->fds, list->count, timeout >= 0 && timeout < BRIEF_MS ? timeout : BRIEF_MS);
 }
 
-int sill__wait_for(sill__wait *wait, int64_t deadline, struct sill__event *events, size_t capacity,
-                   size_t *count)
+static int wait_for(sill__wait *base, int64_t deadline, struct sill__event *events,
+                    size_t capacity, size_t *count)
 {
+    struct wait_set *wait = set_of(base);
     *count = 0;
     for (;;) {
         struct list *list = prepare(wait);
@@ -322,35 +332,20 @@ int sill__wait_for(sill__wait *wait, int64_t deadline, struct sill__event *event
     }
 }
 
-void sill__wait_wake(sill__wait *wait)
+static void wake(sill__wait *base)
 {
+    struct wait_set *wait = set_of(base);
     int saved = errno;
     atomic_store_explicit(&wait->woken, true, memory_order_release);
     nudge(wait);
     errno = saved;
 }
 
-/* ---- foreign event loops ---- */
-
-int sill__wait_pollable(sill__wait *wait, sill_handle *out)
-{
-    (void)wait;
-    (void)out;
-    return sill__fail(SILL_UNSUPPORTED,
-                      "A handle for event loops needs epoll, which this system lacks.");
-}
-
-void sill__wait_pending(sill__wait *wait, bool pending)
-{
-    (void)wait;
-    (void)pending;
-}
-
-bool sill__wait_alarm(sill__wait *wait, int64_t when)
-{
-    (void)wait;
-    (void)when;
-    return false;
-}
+const struct sill__wait_ops sill__wait_system = {
+    .create = create,
+    .destroy = destroy,
+    .wait_for = wait_for,
+    .wake = wake,
+};
 
 #endif

@@ -8,7 +8,9 @@
  *
  * A private segment has no name, and is marked for removal as soon as it is attached: it goes with
  * the last process that has it. It can therefore not be detached and attached again, so it is only
- * shut while it is "unmapped".
+ * shut while it is "unmapped". Its id is a handle: whoever is told it can attach the segment, for
+ * as long as somebody has it. (Linux allows that although it is marked; elsewhere the mark would
+ * have to wait for the other's word.)
  *
  * The kernel promises the memory of a segment but does not provide it; so each page is written once
  * before anybody relies on it.
@@ -16,6 +18,7 @@
 #include "../region_ops.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -372,6 +375,32 @@ static int create_private(sill__memory **out, const char *object, size_t size, b
     return 0;
 }
 
+/* By the id that was passed. It may be any number, and any segment of this user's: what it holds,
+ * region.c looks at. */
+static int open_private(sill__memory **out, sill_handle handle, bool read_only)
+{
+    struct shmid_ds info;
+    (void)read_only;
+    if (handle < 0 || handle > INT_MAX)
+        return sill__fail(SILL_INVALID, "There is no segment with such an id.");
+    if (shmctl((int)handle, IPC_STAT, &info) != 0)
+        return gone_or_failed("shmctl");
+    if (!trusted(info.shm_perm.uid) || !trusted(info.shm_perm.cuid))
+        return sill__fail(SILL_DENIED, "The segment %d belongs to another user (uid %lu).",
+                          (int)handle, (unsigned long)info.shm_perm.uid);
+    struct segment *segment = NULL;
+    int rc = new_segment(&segment, &sill__sysv_private_ops, (int)handle, info.shm_segsz);
+    if (rc == 0)
+        *out = &segment->memory;
+    return rc;
+}
+
+static int private_handle(sill__memory *base, sill_handle *out)
+{
+    *out = ((struct segment *)base)->id;
+    return 0;
+}
+
 static int protect(const struct segment *segment, int rights)
 {
     if (mprotect(segment->own, whole_pages(segment->memory.size), rights) != 0)
@@ -381,8 +410,9 @@ static int protect(const struct segment *segment, int rights)
 
 static int map_private(sill__memory *base, bool read_only, void **out)
 {
-    (void)read_only;
     struct segment *segment = (struct segment *)base;
+    if (segment->own == NULL) /* another's */
+        return attach(segment->id, read_only, out);
     int rc = protect(segment, PROT_READ | PROT_WRITE);
     if (rc == 0)
         *out = segment->own;
@@ -391,13 +421,18 @@ static int map_private(sill__memory *base, bool read_only, void **out)
 
 static void unmap_private(sill__memory *base, void *at)
 {
-    (void)at;
-    protect((struct segment *)base, PROT_NONE);
+    if (((struct segment *)base)->own == NULL)
+        shmdt(at);
+    else
+        protect((struct segment *)base, PROT_NONE);
 }
 
 const struct sill__region_ops sill__sysv_private_ops = {
     .kind = SILL_REGION_SYSV_PRIVATE,
+    .caps = SILL_REGION_PASSES | SILL_REGION_READ_ONLY,
     .create = create_private,
+    .open_handle = open_private,
+    .handle = private_handle,
     .map = map_private,
     .unmap = unmap_private,
     .close = close_segment,

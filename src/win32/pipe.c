@@ -30,6 +30,9 @@
 
 #include <string.h>
 
+#include <sill/policy.h>
+#include <sill/region.h>
+
 #include "../clock.h"
 #include "../memory.h"
 #include "../status.h"
@@ -483,7 +486,10 @@ static void pipe_close(sill__conn *base)
 const struct sill__channel_ops sill__pipe_ops = {
     .name = "pipe",
     .kind = SILL_CHANNEL_NAMED_PIPE,
+    .family = SILL_FAMILY_WIN32,
     .caps = SILL__CHANNEL_HANDLES | SILL__CHANNEL_TAKEN,
+    .region = SILL_REGION_WIN32_ANONYMOUS,
+    .wait = &sill__wait_system,
     .listen = sill__pipe_listen,
     .accept = sill__pipe_accept,
     .unlisten = sill__pipe_unlisten,

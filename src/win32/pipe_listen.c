@@ -99,11 +99,12 @@ int sill__pipe_listen(sill__listen **out, const struct sill__place *place)
     return SILL_OK;
 }
 
-void sill__pipe_unlisten(sill__listen *base, bool remove)
+bool sill__pipe_unlisten(sill__listen *base, bool remove)
 {
     (void)remove; /* there is no fork, and the name goes with the last instance */
     sill__pipe_unwatch_listen(base);
     give_up(listen_of(base));
+    return true;
 }
 
 /* ---- instances ---- */

@@ -55,7 +55,7 @@ int sill__pipe_conn(sill__conn **out, HANDLE handle, bool server,
 /* Listeners' part of the table. */
 int sill__pipe_listen(sill__listen **out, const struct sill__place *place);
 int sill__pipe_accept(sill__listen *listen, sill__conn **out);
-void sill__pipe_unlisten(sill__listen *listen, bool remove);
+bool sill__pipe_unlisten(sill__listen *listen, bool remove);
 int sill__pipe_watch_listen(sill__listen *listen, sill__wait *wait, void *key);
 void sill__pipe_unwatch_listen(sill__listen *listen);
 

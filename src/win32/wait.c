@@ -40,10 +40,11 @@ struct sill__completions {
     unsigned references;
 };
 
-struct sill__wait {
+struct sill__wait_set {
+    sill__wait base;
     sill__mutex lock; /* guards the next two; taken before a port's lock */
     struct sill__completions *completions;
-    bool busy; /* a thread is in sill__wait_for: the port must stay the same */
+    bool busy; /* a thread is in wait_for: the port must stay the same */
     atomic_bool woken;
     /* guarded by the port's lock: */
     struct sill__watched *things;
@@ -51,6 +52,11 @@ struct sill__wait {
     HANDLE bell;                        /* NULL until the pollable is asked for */
     bool pending;
 };
+
+static struct sill__wait_set *set_of(sill__wait *wait)
+{
+    return (struct sill__wait_set *)wait;
+}
 
 /* ---- ports ---- */
 
@@ -103,7 +109,7 @@ static bool operation_calls(const struct sill__overlapped *op, HANDLE bell)
     return op->outstanding && (op->os.hEvent != bell || HasOverlappedIoCompleted(&op->os));
 }
 
-static bool bell_due(const sill__wait *wait)
+static bool bell_due(const struct sill__wait_set *wait)
 {
     if (wait->pending || wait->first != NULL || atomic_load(&wait->woken))
         return true;
@@ -114,7 +120,7 @@ static bool bell_due(const sill__wait *wait)
     return false;
 }
 
-static void bell_refresh(sill__wait *wait)
+static void bell_refresh(struct sill__wait_set *wait)
 {
     if (wait == NULL || wait->bell == NULL)
         return;
@@ -128,7 +134,7 @@ static void bell_refresh(sill__wait *wait)
 
 /* Makes reads and connects that run without the bell end, so that they are issued again with it.
  * A write cannot be cut off: until it ends, the bell rings for it. */
-static void bell_adopt(sill__wait *wait, struct sill__watched *thing)
+static void bell_adopt(struct sill__wait_set *wait, struct sill__watched *thing)
 {
     for (struct sill__overlapped *op = thing->operations; op != NULL; op = op->next)
         if (op->outstanding && op->os.hEvent != wait->bell && op->event == SILL__READABLE)
@@ -139,7 +145,7 @@ static void bell_adopt(sill__wait *wait, struct sill__watched *thing)
 
 static void mark(struct sill__watched *watched, unsigned events)
 {
-    sill__wait *wait = watched->wait;
+    struct sill__wait_set *wait = watched->wait;
     if (wait == NULL)
         return;
     if (watched->events == 0) {
@@ -158,7 +164,7 @@ static void mark(struct sill__watched *watched, unsigned events)
 
 static void clear(struct sill__watched *watched, unsigned events)
 {
-    sill__wait *wait = watched->wait;
+    struct sill__wait_set *wait = watched->wait;
     if (wait == NULL || watched->events == 0)
         return;
     watched->events &= ~events;
@@ -225,8 +231,9 @@ static int turn(struct sill__completions *completions, int64_t deadline)
 
 /* ---- things that are watched ---- */
 
-int sill__watched_bind(struct sill__watched *watched, sill__wait *wait, HANDLE handle)
+int sill__watched_bind(struct sill__watched *watched, sill__wait *base, HANDLE handle)
 {
+    struct sill__wait_set *wait = base != NULL ? set_of(base) : NULL;
     if (watched->completions == NULL && wait != NULL) {
         sill__lock(&wait->lock);
         watched->completions = completions_ref(wait->completions);
@@ -251,7 +258,7 @@ void sill__watched_share(struct sill__watched *watched, const struct sill__watch
 }
 
 /* Sees to it that the wait has the port of what is to be watched in it. Wait's lock held. */
-static int join_ports(sill__wait *wait, const struct sill__watched *watched)
+static int join_ports(struct sill__wait_set *wait, const struct sill__watched *watched)
 {
     if (watched->completions == wait->completions)
         return SILL_OK;
@@ -265,7 +272,7 @@ static int join_ports(sill__wait *wait, const struct sill__watched *watched)
     return SILL_OK;
 }
 
-static void link_thing(struct sill__watched *watched, sill__wait *wait, void *key)
+static void link_thing(struct sill__watched *watched, struct sill__wait_set *wait, void *key)
 {
     watched->wait = wait;
     watched->key = key;
@@ -277,8 +284,9 @@ static void link_thing(struct sill__watched *watched, sill__wait *wait, void *ke
     wait->things = watched;
 }
 
-int sill__watched_add(struct sill__watched *watched, sill__wait *wait, void *key)
+int sill__watched_add(struct sill__watched *watched, sill__wait *base, void *key)
 {
+    struct sill__wait_set *wait = set_of(base);
     sill__lock(&wait->lock);
     int status = join_ports(wait, watched);
     if (status == SILL_OK) {
@@ -298,7 +306,7 @@ void sill__watched_remove(struct sill__watched *watched)
     if (watched->completions == NULL)
         return;
     sill__lock(&watched->completions->lock);
-    sill__wait *wait = watched->wait;
+    struct sill__wait_set *wait = watched->wait;
     if (wait != NULL) {
         clear(watched, watched->events);
         if (watched->prev != NULL)
@@ -414,23 +422,25 @@ DWORD sill__overlapped_result(struct sill__overlapped *op, DWORD *bytes)
 
 /* ---- wait sets ---- */
 
-int sill__wait_create(sill__wait **out)
+static int create(sill__wait **out)
 {
-    sill__wait *wait = sill__alloc_zeroed(sizeof *wait);
+    struct sill__wait_set *wait = sill__alloc_zeroed(sizeof *wait);
     if (wait == NULL)
         return sill__fail(SILL_NO_MEMORY, "There is no memory for a wait set.");
+    wait->base.ops = &sill__wait_system;
     int status = completions_create(&wait->completions);
     if (status != SILL_OK) {
         sill__free(wait);
         return status;
     }
     sill__mutex_init(&wait->lock); /* on Windows it cannot fail */
-    *out = wait;
+    *out = &wait->base;
     return SILL_OK;
 }
 
-void sill__wait_destroy(sill__wait *wait)
+static void destroy(sill__wait *base)
 {
+    struct sill__wait_set *wait = set_of(base);
     completions_unref(wait->completions);
     if (wait->bell != NULL)
         CloseHandle(wait->bell);
@@ -438,7 +448,7 @@ void sill__wait_destroy(sill__wait *wait)
     sill__free(wait);
 }
 
-static size_t take_events(sill__wait *wait, struct sill__event *events, size_t capacity)
+static size_t take_events(struct sill__wait_set *wait, struct sill__event *events, size_t capacity)
 {
     size_t count = 0;
     while (count < capacity && wait->first != NULL) {
@@ -449,16 +459,17 @@ static size_t take_events(sill__wait *wait, struct sill__event *events, size_t c
     return count;
 }
 
-static void busy(sill__wait *wait, bool on)
+static void busy(struct sill__wait_set *wait, bool on)
 {
     sill__lock(&wait->lock);
     wait->busy = on;
     sill__unlock(&wait->lock);
 }
 
-int sill__wait_for(sill__wait *wait, int64_t deadline, struct sill__event *events, size_t capacity,
-                   size_t *count)
+static int wait_for(sill__wait *base, int64_t deadline, struct sill__event *events,
+                    size_t capacity, size_t *count)
 {
+    struct sill__wait_set *wait = set_of(base);
     busy(wait, true);
     struct sill__completions *completions = wait->completions;
     sill__lock(&completions->lock);
@@ -485,8 +496,9 @@ int sill__wait_for(sill__wait *wait, int64_t deadline, struct sill__event *event
 
 /* A flag and a packet: whoever takes the packet makes all sleepers look at their flags. A console
  * handler runs in a thread of its own, so the lock is no danger to it. */
-void sill__wait_wake(sill__wait *wait)
+static void wake(sill__wait *base)
 {
+    struct sill__wait_set *wait = set_of(base);
     if (atomic_exchange(&wait->woken, true))
         return; /* its packet, or the sleeper that it woke, is under way */
     sill__lock(&wait->lock);
@@ -496,8 +508,9 @@ void sill__wait_wake(sill__wait *wait)
     sill__unlock(&wait->lock);
 }
 
-int sill__wait_pollable(sill__wait *wait, sill_handle *out)
+static int pollable(sill__wait *base, sill_handle *out)
 {
+    struct sill__wait_set *wait = set_of(base);
     int status = SILL_OK;
     sill__lock(&wait->lock);
     struct sill__completions *completions = wait->completions;
@@ -519,8 +532,9 @@ int sill__wait_pollable(sill__wait *wait, sill_handle *out)
     return status;
 }
 
-void sill__wait_pending(sill__wait *wait, bool pending)
+static void tell_pending(sill__wait *base, bool pending)
 {
+    struct sill__wait_set *wait = set_of(base);
     if (wait->pending == pending)
         return;
     sill__lock(&wait->lock);
@@ -531,9 +545,12 @@ void sill__wait_pending(sill__wait *wait, bool pending)
     sill__unlock(&wait->lock);
 }
 
-bool sill__wait_alarm(sill__wait *wait, int64_t when)
-{
-    (void)wait;
-    (void)when;
-    return false; /* the handle is one event, and a timer is another handle */
-}
+const struct sill__wait_ops sill__wait_system = {
+    .create = create,
+    .destroy = destroy,
+    .wait_for = wait_for,
+    .wake = wake,
+    .pollable = pollable,
+    .pending = tell_pending,
+    .alarm = NULL, /* the handle is one event, and a timer is another handle */
+};

@@ -23,6 +23,7 @@
 
 struct sill__completions;
 struct sill__watched;
+struct sill__wait_set; /* of wait.c: a sill__wait */
 
 /* One operation at a time: a read, a write, a connect. Nothing of it is touched by others than the
  * one who issues it, but for `outstanding`, `os` and the links, which the port's lock guards. */
@@ -40,7 +41,7 @@ struct sill__watched {
     struct sill__completions *completions; /* NULL until it is bound */
     struct sill__overlapped *operations;
     /* guarded by the port's lock: */
-    sill__wait *wait; /* NULL while it is not watched */
+    struct sill__wait_set *wait; /* NULL while it is not watched */
     void *key;
     unsigned events;                      /* seen and not yet reported */
     struct sill__watched *prev, *next;    /* the things in `wait` */

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/sill-cli-XXXXXX")
 mkdir -m 0700 "$work/run"
 cd "$work" || exit 1
-unset SILL_POLICY SILL_STOP_AT
+unset SILL_POLICY SILL_FAMILY SILL_STOP_AT
 export XDG_CONFIG_HOME=$work/config
 case $program in
 *.exe) windows=yes SILL_RUNTIME_DIR=Z:$work/run self=Z:$program ;;

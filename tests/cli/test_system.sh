@@ -43,7 +43,7 @@ SILL_POLICY=missing.json expect 1 policy show
 passed "policy check"
 
 expect 0 doctor
-for line in "^system	name	" "^cores	" "^kind	" "^channel	" "^sync	"; do gave "$line"; done
+for line in "^system	name	" "^cores	" "^kind	" "^channel	" "^sync	" "^port	"; do gave "$line"; done
 [ "$(awk -F'\t' 'NF != 7 || ($5 != "good" && $5 != "low" && $5 != "missing")' out | wc -l)" = 0 ] ||
     fail "doctor: $(cat out)"
 for kind in socket named-pipe pipe fifo mqueue sysv queue; do

@@ -10,6 +10,8 @@
 
 #include <sill.h>
 
+#include "backends.h"
+#include "family.h"
 #include "support.h"
 
 struct rig {
@@ -121,6 +123,38 @@ static inline void rig_start(struct rig *rig, const sill_port_options *options)
 {
     rig_listen(rig, options);
     rig->thread = support_thread(rig_run, rig);
+}
+
+/* The channel of the ports of this run: the tests run once more with SILL_FAMILY set. */
+static inline const struct sill__channel_ops *rig_channel(void)
+{
+    const struct sill__channel_ops *ops = NULL;
+    support_ok(sill__family_choose(SILL_FAMILY_AUTO, SILL_FAMILY_AUTO, &ops));
+    return ops != NULL ? ops : sill__channels[0];
+}
+
+static inline bool rig_polls(void)
+{
+    return rig_channel()->wait->pollable != NULL;
+}
+static inline bool rig_passes_handles(void)
+{
+    return (rig_channel()->caps & SILL__CHANNEL_HANDLES) != 0;
+}
+static inline void rig_needs_pollable(void)
+{
+    if (!rig_polls())
+        support_skip("ports of this family have no handle for event loops");
+}
+static inline void rig_needs_handles(void)
+{
+    if (!rig_passes_handles())
+        support_skip("ports of this family pass no handles");
+}
+/* Whether the channel takes only some 16 KiB before somebody reads. */
+static inline bool rig_is_narrow(void)
+{
+    return rig_channel()->family == SILL_FAMILY_SYSV;
 }
 
 /* Ends the server's thread, keeps the server. */

@@ -16,6 +16,7 @@ struct raw {
     sill__wait *wait;
     sill_region *region;  /* control words and ring */
     sill_region *segment; /* the last that was announced */
+    sill_region *older;   /* and the one before: the other side may be about to open it */
     sill_region *peer;   /* those of the other side; NULL: not mapped */
 };
 
@@ -23,8 +24,8 @@ static inline void raw_open(struct raw *raw, sill__conn *conn)
 {
     raw->conn = conn;
     raw->region = NULL;
-    raw->segment = raw->peer = NULL;
-    support_ok(sill__wait_create(&raw->wait));
+    raw->segment = raw->older = raw->peer = NULL;
+    support_ok(conn->ops->wait->create(&raw->wait));
     support_ok(conn->ops->watch(conn, raw->wait, raw));
 }
 
@@ -32,7 +33,8 @@ static inline void raw_connect_to(struct raw *raw, const char *name)
 {
     const struct sill__expect expect = {0};
     sill__conn *conn = NULL;
-    support_ok(sill__client_open(&conn, name, NULL, &expect, sill__deadline(SUPPORT_PATIENCE_MS)));
+    support_ok(sill__client_open(&conn, rig_channel(), name, NULL, &expect,
+                                 sill__deadline(SUPPORT_PATIENCE_MS)));
     raw_open(raw, conn);
 }
 
@@ -47,6 +49,7 @@ static inline void raw_close(struct raw *raw)
     sill__wait_destroy(raw->wait);
     sill_region_close(raw->region);
     sill_region_close(raw->segment);
+    sill_region_close(raw->older);
     sill_region_close(raw->peer);
 }
 
@@ -147,9 +150,10 @@ static inline void raw_read_greeting(struct raw *raw, uint8_t type)
     memcpy(&value, rest, sizeof value);
     support_ok(raw->conn->ops->import_handle(raw->conn, value, &words));
     sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.kind = raw->conn->ops->region;
     options.read_only = 1;
     support_ok(sill_region_open_handle(&raw->peer, words, &options));
-    sill__handle_close(words);
+    sill__conn_close_handle(raw->conn->ops, words);
 }
 
 struct greeting {
@@ -170,10 +174,19 @@ static inline struct greeting good_hello(void)
 
 enum { RAW_RING = 4096 }; /* bytes of our ring */
 
+/* A region of the kind that can be passed. */
+static inline sill_region *raw_region(const struct raw *raw, size_t size)
+{
+    sill_region *region = NULL;
+    sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.kind = raw->conn->ops->region;
+    support_ok(sill_region_create(&region, NULL, size, &options));
+    return region;
+}
+
 static inline void make_words(struct raw *raw, uint32_t slots)
 {
-    support_ok(
-        sill_region_create(&raw->region, NULL, sizeof(struct sill__control) + RAW_RING, NULL));
+    raw->region = raw_region(raw, sizeof(struct sill__control) + RAW_RING);
     struct sill__control *words = sill_region_data(raw->region);
     words->slots = slots;
     words->ring_size = RAW_RING;

@@ -83,7 +83,7 @@ static void wrong_control_words(void **state)
         if (i == 0)
             make_words(&raw, SILL__SLOTS - 1);
         else
-            support_ok(sill_region_create(&raw.region, NULL, 100, NULL));
+            raw.region = raw_region(&raw, 100);
         support_ok(sill_region_handle(raw.region, &handle));
         g.head.handles = 1;
         g.hello.features = SILL__FEATURE_MAP;
@@ -181,7 +181,7 @@ static void bad_servers(void **state)
         char name[SUPPORT_NAME_SIZE];
         support_name(name, "bad");
         struct bad_server bad = {.what = what};
-        support_ok(sill__listener_open(&bad.listen, name, NULL, SILL_ACCESS_USER));
+        support_ok(sill__listener_open(&bad.listen, rig_channel(), name, NULL, SILL_ACCESS_USER));
         struct support_thread *thread = support_thread(answer_badly, &bad);
         sill_port *port = NULL;
         support_status(expected[what], sill_connect(&port, name, NULL));

@@ -21,6 +21,7 @@ static void event_loops(void **state)
 {
     (void)state;
     struct rig rig;
+    rig_needs_pollable();
     rig_start(&rig, NULL);
     sill_port *port = rig_client(&rig, SILL_PATH_AUTO);
     sill_handle handle = SILL_NO_HANDLE;
@@ -60,6 +61,7 @@ static void server_in_event_loop(void **state)
 {
     (void)state;
     struct rig rig;
+    rig_needs_pollable();
     rig_listen(&rig, NULL);
     sill_handle handle = SILL_NO_HANDLE;
     support_ok(sill_server_pollable(rig.server, &handle));

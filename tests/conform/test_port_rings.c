@@ -88,7 +88,7 @@ static void urgent_overtakes(void **state)
     struct pair p;
     pair_open(&p, NULL);
     for (uint32_t i = 0; i < 5; i++)
-        send_numbered(p.client, 100 + i, i % 2 == 0 ? 8 : 10000, SILL_PATH_AUTO, 0);
+        send_numbered(p.client, 100 + i, i % 2 == 0 ? 8 : 100000, SILL_PATH_AUTO, 0);
     for (uint32_t i = 0; i < URGENT; i++)
         send_numbered(p.client, i, urgent[i].size,
                       urgent[i].size == 1000 ? SILL_PATH_AUTO : urgent[i].path, SILL_SEND_URGENT);
@@ -367,6 +367,7 @@ static void event_loop(void **state)
     struct pair p;
     sill_handle handle;
     sill_message m = SILL_MESSAGE_INIT;
+    rig_needs_pollable();
     pair_open(&p, NULL);
     support_ok(sill_port_pollable(p.client, &handle));
     for (int i = 0; i < 200; i++) {

@@ -1,6 +1,7 @@
 /* test_system.c - sill_list, sill_clean and sill_facts: what lives is listed and never touched,
  * what is stale goes with everything that belongs to it, and facts are told in one form.
  */
+#include <sill/policy.h>
 #include <sill/region.h>
 #include <sill/system.h>
 
@@ -26,7 +27,7 @@ static int role_holder(int argc, char **argv)
     struct sill__named_listen listen = {0};
     sill_region *region = NULL;
     bool server = strcmp(argv[1], "server") == 0;
-    int status = server ? sill__listener_open(&listen, argv[0], NULL, SILL_ACCESS_USER)
+    int status = server ? sill__listener_open(&listen, sill__channels[0], argv[0], NULL, SILL_ACCESS_USER)
                         : sill_region_create(&region, argv[0], SIZE, NULL);
     support_say("%s", sill_status_name(status));
     if (status != SILL_OK)
@@ -185,7 +186,7 @@ static void similar_names_live_side_by_side(void **state)
     struct sill__named_listen listen[sizeof names / sizeof names[0]];
     size_t count = sizeof names / sizeof names[0];
     for (size_t i = 0; i < count; i++)
-        support_ok(sill__listener_open(&listen[i], names[i], NULL, SILL_ACCESS_USER));
+        support_ok(sill__listener_open(&listen[i], sill__channels[0], names[i], NULL, SILL_ACCESS_USER));
     struct seen seen = {0};
     support_ok(sill_list(NULL, see, &seen));
     assert_int_equal(seen.count, count);
@@ -214,8 +215,8 @@ static void what_lives_is_not_cleaned(void **state)
     /* The server still does what it did. */
     struct sill__expect expect = {0};
     sill__conn *conn;
-    support_ok(
-        sill__client_open(&conn, server, NULL, &expect, sill__deadline(SUPPORT_PATIENCE_MS)));
+    support_ok(sill__client_open(&conn, sill__channels[0], server, NULL, &expect,
+                                 sill__deadline(SUPPORT_PATIENCE_MS)));
     conn->ops->close(conn);
     assert_int_equal(support_finish(a), 0);
     assert_int_equal(support_finish(b), 0);
@@ -278,7 +279,8 @@ static int revive(void *arg, const sill_object *object)
         return 99;
     if (revival->listen.ops == NULL)
         revival->status =
-            sill__listener_open(&revival->listen, revival->name, NULL, SILL_ACCESS_USER);
+            sill__listener_open(&revival->listen, sill__channels[0], revival->name, NULL,
+                                SILL_ACCESS_USER);
     return 0;
 }
 
@@ -339,7 +341,7 @@ static void running_out_of_memory_harms_nothing(void **state)
 /* ---- facts ---- */
 
 struct known {
-    unsigned count, kinds, channels, syncs, present, failed, limits;
+    unsigned count, kinds, channels, syncs, ports, present, failed, limits;
     char system[40], cores[24], bad[200], reason[500];
 };
 
@@ -367,19 +369,20 @@ static int know(void *arg, const sill_fact *fact)
     if (strcmp(fact->topic, "cores") == 0 && strcmp(fact->name, "usable") == 0)
         snprintf(known->cores, sizeof known->cores, "%s", fact->value);
     bool kind = strcmp(fact->topic, "kind") == 0, channel = strcmp(fact->topic, "channel") == 0;
-    bool sync = strcmp(fact->topic, "sync") == 0;
+    bool sync = strcmp(fact->topic, "sync") == 0, port = strcmp(fact->topic, "port") == 0;
     known->limits += strcmp(fact->topic, "limit") == 0;
     known->kinds += kind;
     known->channels += channel;
     known->syncs += sync;
-    if (kind || channel || sync) {
+    known->ports += port;
+    if (kind || channel || sync || port) {
         bool present = strcmp(fact->value, "present") == 0;
         bool limited = strcmp(fact->value, "limited") == 0;
         if (!present && !limited && strcmp(fact->value, "absent") != 0)
             snprintf(known->bad, sizeof known->bad, "%s is %s", fact->name, fact->value);
         known->present += present || limited;
     }
-    if ((kind || channel || sync) && fact->verdict == SILL_FACT_MISSING) {
+    if ((kind || channel || sync || port) && fact->verdict == SILL_FACT_MISSING) {
         known->failed++;
         snprintf(known->reason, sizeof known->reason, "%s: %s", fact->name, fact->note);
     }
@@ -404,6 +407,9 @@ static void facts_are_told(void **state)
     }
     for (int i = 0; sill__syncs[i] != NULL; i++)
         present++;
+    for (int i = 0; sill__channels[i] != NULL; i++)
+        present++;
+    assert_int_equal(known.ports, SILL_FAMILY_COUNT - 1);
     assert_int_equal(known.syncs, SILL_SYNC_WIN32);
     assert_int_equal(known.present, present);
     assert_int_equal(known.kinds, SILL_REGION_WIN32);

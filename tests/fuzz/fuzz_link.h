@@ -208,7 +208,7 @@ static inline void use(struct sill__hub *hub, sill_message *m)
 {
     for (size_t i = 0; i < m->size; i++)
         sum += ((const uint8_t *)m->data)[i];
-    sill__message_release(hub, m);
+    sill__messages_release(hub, m, 1);
 }
 
 static inline void drain(sill_port *port)
@@ -220,7 +220,7 @@ static inline void drain(sill_port *port)
     link->calls = &call;
     while (link->state != SILL__LINK_ENDED) {
         sill__link_work(&link->source, SILL__READABLE);
-        while (sill__link_next(link, &m))
+        while (sill__link_next(link, &m, 1) > 0)
             use(link->hub, &m);
     }
     link->calls = NULL;
@@ -228,7 +228,7 @@ static inline void drain(sill_port *port)
         sill__received_hand(call.reply, &m);
         use(link->hub, &m);
     }
-    while (sill__link_next(link, &m))
+    while (sill__link_next(link, &m, 1) > 0)
         use(link->hub, &m);
 }
 
@@ -239,13 +239,15 @@ static inline sill_port *begin_link(struct fake *fake, const sill_policy *wanted
         abort();
     sill_port_options options;
     sill_policy policy;
+    const struct sill__channel_ops *channel;
     struct sill__hub *hub;
     sill_port *port;
     const sill_port_options given = {.struct_size = sizeof given,
                                      .policy = wanted,
                                      .message_max = 1 << 20,
                                      .queue_max = 1 << 16};
-    if (sill__port_options(&given, &options, &policy) != 0 || sill__hub_create(&hub) != 0)
+    if (sill__port_options(&given, &options, &policy, &channel) != 0 ||
+        sill__hub_create(&hub, &sill__wait_system) != 0)
         abort();
     sill__hub_enter(hub);
     if (sill__port_create(&port, hub, &fake->conn, &options, &policy) != 0)

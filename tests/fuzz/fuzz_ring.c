@@ -342,7 +342,7 @@ static void op_next(void)
     for (unsigned count = 1 + next8() % 8; count > 0; count--) {
         sill_message m = SILL_MESSAGE_INIT;
         enter();
-        bool handed = sill__link_next(w.link, &m);
+        bool handed = sill__link_next(w.link, &m, 1) > 0;
         leave();
         if (!handed)
             return;

@@ -89,9 +89,8 @@ static void ring_bell(struct foe *foe)
 
 static void announce(struct foe *foe)
 {
-    sill_region *region = NULL;
+    sill_region *region = raw_region(&foe->raw, SEGMENT_SIZE);
     sill_handle handle;
-    support_ok(sill_region_create(&region, NULL, SEGMENT_SIZE, NULL));
     support_ok(sill_region_handle(region, &handle));
     foe->serial++;
     struct sill__frame head = {.type = SILL__FRAME_SEGMENT, .id = foe->serial % 4, .handles = 1,
@@ -354,7 +353,7 @@ static int play_server(int argc, char **argv)
         return 2;
     struct foe foe = {.x = (uint32_t)atoi(argv[1]) * 2654435761u + 1};
     struct sill__named_listen listen;
-    support_ok(sill__listener_open(&listen, argv[0], NULL, SILL_ACCESS_USER));
+    support_ok(sill__listener_open(&listen, rig_channel(), argv[0], NULL, SILL_ACCESS_USER));
     support_say("ready");
     int64_t end = support_now_ms() + atoi(argv[2]);
     for (sill__conn *conn = NULL; support_now_ms() < end;) {

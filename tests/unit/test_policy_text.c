@@ -16,7 +16,7 @@
 #define ANY_PATH   "one of \"auto\", \"channel\", \"inline\", \"mapped\" and \"rounds\"."
 #define ALL_KEYS                                                                                   \
     "inline_max, mapped_min, segment_size, segments_max, mapped_max, ring_size, spin_ns, "          \
-    "nontemporal_min, path, tuned and $schema."
+    "nontemporal_min, path, family, tuned and $schema."
 
 static int parse(sill_policy *policy, const char *text)
 {
@@ -328,12 +328,15 @@ static void schema_is_the_table(void **state)
         if (key->unit == SILL__POLICY_POWER)
             check_powers(json_object_get(property, "enum"), key->low, key->high);
     }
-    json_t *path = json_object_get(properties, "path");
-    json_t *names = json_object_get(path, "enum");
-    assert_int_equal(json_array_size(names), SILL_PATH_COUNT);
-    for (int i = 0; i < SILL_PATH_COUNT; i++)
-        assert_string_equal(json_string_value(json_array_get(names, (size_t)i)), sill_path_name(i));
-    assert_string_equal(json_string_value(json_object_get(path, "default")), "auto");
+    for (int i = SILL__POLICY_NUMBERS; i < SILL__POLICY_KEYS; i++) {
+        const struct sill__policy_word *word = sill__policy_word((enum sill__policy_index)i);
+        json_t *property = json_object_get(properties, word->name);
+        json_t *names = json_object_get(property, "enum");
+        assert_int_equal(json_array_size(names), word->count);
+        for (int k = 0; k < word->count; k++)
+            assert_string_equal(json_string_value(json_array_get(names, (size_t)k)), word->text(k));
+        assert_string_equal(json_string_value(json_object_get(property, "default")), "auto");
+    }
     json_t *own = json_object_get(properties, "$schema");
     assert_string_equal(json_string_value(json_object_get(own, "type")), "string");
     json_decref(schema);

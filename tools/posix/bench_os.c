@@ -11,11 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-const char *bench_os_family(void)
-{
-    return "posix";
-}
-
 int bench_os_self(char *path, size_t size)
 {
     ssize_t length = readlink("/proc/self/exe", path, size - 1);

@@ -5,11 +5,6 @@
 
 #include <psapi.h>
 
-const char *bench_os_family(void)
-{
-    return "win32";
-}
-
 int bench_os_self(char *path, size_t size)
 {
     wchar_t wide[4096];
