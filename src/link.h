@@ -285,7 +285,8 @@ enum { SILL__PINNED = 1 };
 int sill__link_record_room(struct sill__link *link, struct sill__lane *lane,
                            struct sill__outgoing *out, size_t size, void **body);
 struct sill__lane *sill__link_lane(struct sill__link *link, const struct sill__outgoing *out);
-void sill__link_count_sent(struct sill__link *link, int path, uint64_t bytes, unsigned copies);
+void sill__link_count_sent(struct sill__link *link, int path, uint64_t messages, uint64_t bytes,
+                           uint64_t copies);
 /* Waits until `attempt` says something else than AGAIN, and returns that. The peer is told that
  * room is waited for. */
 int sill__link_wait_room(struct sill__link *link, int (*attempt)(void *arg), void *arg,

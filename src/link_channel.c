@@ -130,7 +130,7 @@ int sill__link_send_channel(struct sill__link *link, struct sill__outgoing *out)
         return sill__link_send_large(link, out, false);
     int rc = send_frame(link, out, 0, out->data, out->size);
     if (rc == 0)
-        sill__link_count_sent(link, SILL_PATH_CHANNEL, out->size, 2);
+        sill__link_count_sent(link, SILL_PATH_CHANNEL, 1, out->size, 2);
     return rc;
 }
 
@@ -283,6 +283,7 @@ int sill__link_send_large(struct sill__link *link, struct sill__outgoing *out, b
     t.lane->large = false;
     sill__hub_changed(link->hub);
     if (rc == 0)
-        sill__link_count_sent(link, t.rounds ? SILL_PATH_ROUNDS : SILL_PATH_CHANNEL, out->size, 2);
+        sill__link_count_sent(link, t.rounds ? SILL_PATH_ROUNDS : SILL_PATH_CHANNEL, 1, out->size,
+                              2);
     return rc;
 }

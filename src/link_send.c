@@ -343,10 +343,11 @@ static void tell_peer(struct sill__link *link, struct sill__outgoing *out)
     sill__link_ring(link);
 }
 
-void sill__link_count_sent(struct sill__link *link, int path, uint64_t bytes, unsigned copies)
+void sill__link_count_sent(struct sill__link *link, int path, uint64_t messages, uint64_t bytes,
+                           uint64_t copies)
 {
     sill_path_count *count = &link->statistics.sent[path];
-    count->messages++;
+    count->messages += messages;
     count->bytes += bytes;
     count->copies += copies;
 }
@@ -367,14 +368,6 @@ static inline bool put_small(struct sill__link *link, const void *data, size_t s
     return true;
 }
 
-static void count_small(struct sill__link *link, size_t messages, size_t bytes)
-{
-    sill_path_count *count = &link->statistics.sent[SILL_PATH_INLINE];
-    count->messages += messages;
-    count->bytes += bytes;
-    count->copies += messages;
-}
-
 bool sill__link_send_small(struct sill__link *link, const void *data, size_t size, unsigned flags)
 {
     if (!put_small(link, data, size))
@@ -383,7 +376,7 @@ bool sill__link_send_small(struct sill__link *link, const void *data, size_t siz
         sill__hub_hold(link->hub, &link->source);
     else
         sill__link_ring(link);
-    count_small(link, 1, size);
+    sill__link_count_sent(link, SILL_PATH_INLINE, 1, size, 1);
     return true;
 }
 
@@ -395,7 +388,7 @@ size_t sill__link_send_smalls(struct sill__link *link, const sill_bytes *message
         bytes += messages[done++].size;
     if (done > 0)
         sill__hub_hold(link->hub, &link->source);
-    count_small(link, done, bytes);
+    sill__link_count_sent(link, SILL_PATH_INLINE, done, bytes, done);
     return done;
 }
 
@@ -418,7 +411,7 @@ static int send_inline(struct sill__link *link, struct sill__outgoing *out)
     out->lane = lane;
     SILL__STEP(record_published);
     tell_peer(link, out);
-    sill__link_count_sent(link, SILL_PATH_INLINE, out->size, 1);
+    sill__link_count_sent(link, SILL_PATH_INLINE, 1, out->size, 1);
     return 0;
 }
 
@@ -512,7 +505,7 @@ static int send_by_path(struct sill__link *link, struct sill__outgoing *out)
     if (path == SILL_PATH_MAPPED) {
         int rc = sill__link_send_mapped(link, out);
         if (rc == 0)
-            sill__link_count_sent(link, SILL_PATH_MAPPED, out->size, 1);
+            sill__link_count_sent(link, SILL_PATH_MAPPED, 1, out->size, 1);
         if (!sill__link_no_memory(rc) || link->require_mapped || link->state == SILL__LINK_ENDED)
             return rc;
         link->statistics.fallbacks++;
@@ -535,7 +528,7 @@ static int send_loan(struct sill__link *link, struct sill__outgoing *out)
     if (loan->mapped && out->size > 0) {
         rc = sill__link_send_block(link, out, &loan->block, SILL__FRAME_LOANED);
         if (rc == 0)
-            sill__link_count_sent(link, SILL_PATH_MAPPED, out->size, 0);
+            sill__link_count_sent(link, SILL_PATH_MAPPED, 1, out->size, 0);
     } else {
         rc = send_by_path(link, out);
         if (rc == 0 && loan->mapped)
