@@ -36,6 +36,7 @@ extern char **environ;
 #define PAUSE_FIRST_NS INT64_C(1000000) /* between looks, where there is no pidfd */
 #define PAUSE_MOST_NS  INT64_C(50000000)
 #define DESCRIPTORS    65536 /* closed one by one at most */
+#define HEAR_MS        10000 /* until a process is taken to have started */
 
 /* What the new process needs, all of it made beforehand. */
 struct start {
@@ -202,11 +203,19 @@ static int start_failed(const struct failure *failure, const struct sill__child_
                          plan->arguments[0]);
 }
 
-/* Reads what the new process says of itself: nothing, if exec was done. */
+/* Reads what the new process says of itself: nothing, if exec was done. Another thread's child may
+ * hold the writing end for as long as it lives, if it was forked meanwhile and has not called exec:
+ * so the wait has an end, and what fails after it is seen by how the process ends. */
 static int hear(int report, pid_t pid, const struct sill__child_plan *plan)
 {
     struct failure failure;
+    struct pollfd look = {.fd = report, .events = POLLIN};
+    int64_t deadline = sill__deadline(HEAR_MS);
     ssize_t got;
+    while (poll(&look, 1, sill__timeout(deadline)) < 0 && errno == EINTR)
+        ;
+    if (look.revents == 0)
+        return SILL_OK;
     do
         got = read(report, &failure, sizeof failure);
     while (got < 0 && errno == EINTR);
