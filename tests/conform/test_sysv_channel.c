@@ -357,7 +357,11 @@ static void sleepers_are_woken(void **state)
         assert_int_equal(SILL_OK, support_join(thread));
         struct sill__event event;
         size_t count;
-        support_status(SILL_TIMEOUT, sill__wait_for(waits[i], 0, &event, 1, &count));
+        int status;
+        do /* the bell may have rung behind the sleep: then its owner is told to look */
+            status = sill__wait_for(waits[i], 0, &event, 1, &count);
+        while (status == SILL_OK && count > 0);
+        support_status(SILL_TIMEOUT, status);
     }
     for (int i = 0; i < 20; i++) { /* the sleeper may be anywhere */
         const struct sill__expect expect = {0};

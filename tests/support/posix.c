@@ -198,7 +198,7 @@ static bool open_streams(const struct support__streams *files, int ends[3], int 
 }
 
 struct support__child *support__spawn(const char *const *arguments, const char *const *environment,
-                                      const struct support__streams *files)
+                                      const struct support__streams *files, unsigned long *code)
 {
     int ends[3] = {-1, -1, -1}, ours[2] = {-1, -1};
     struct support__child *child = calloc(1, sizeof *child);
@@ -209,6 +209,7 @@ struct support__child *support__spawn(const char *const *arguments, const char *
         if (pid == 0)
             become(arguments, environment, ends, parent);
     }
+    *code = (unsigned long)errno;
     for (int i = 0; i < 3; i++)
         close_end(&ends[i]);
     if (pid < 0) {

@@ -109,8 +109,8 @@ static int count_elsewhere(void *arg, const sill_object *object)
 }
 
 /* A test leaves nothing. If it failed, what dead helpers left is removed here; what lives is this
- * process's own, and its record, which says what lies in the system's tables, stays for `sill clean`
- * (ci/test sees to that). */
+ * process's own, and its record, which says what lies in the system's tables, stays for `sill
+ * clean` (ci/test sees to that). */
 static bool remove_directory(void)
 {
     struct remains remains = {0, 0};
@@ -255,10 +255,11 @@ static struct support_process *start(const char *const *arguments, const char *c
 {
     struct support_process *process = calloc(1, sizeof *process);
     assert_non_null(process);
-    process->child = support__spawn(arguments, environment, files);
+    unsigned long code = 0;
+    process->child = support__spawn(arguments, environment, files, &code);
     if (process->child == NULL) {
         free(process);
-        fail_msg("%s cannot be started", arguments[0]);
+        fail_msg("%s cannot be started (code %lu)", arguments[0], code);
         return NULL;
     }
     process->next = processes;

@@ -8,10 +8,10 @@ struct support__streams {
     const char *in, *out, *error; /* files to use instead of pipes; error NULL: as this process */
 };
 
-/* The system's half of a process; NULL on failure. */
+/* The system's half of a process; NULL on failure, with the system's code for it. */
 struct support__child;
 struct support__child *support__spawn(const char *const *arguments, const char *const *environment,
-                                      const struct support__streams *files);
+                                      const struct support__streams *files, unsigned long *code);
 bool support__write(struct support__child *child, const char *data, size_t size);
 void support__close_input(struct support__child *child);
 /* 1: got bytes; 0: the end; -1: the time is over. */

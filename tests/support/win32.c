@@ -163,13 +163,16 @@ static HANDLE open_inheritable(const char *path, DWORD access, DWORD creation)
 }
 
 /* A pipe of which the child's end is inheritable and synchronous, and ours is overlapped if we
- * read (to keep deadlines). */
+ * read (to keep deadlines). Process ids come back soon, and a pipe lives as long as any end: so the
+ * time is in the name as well. */
 static bool open_pipe(bool child_reads, HANDLE *ours, HANDLE *theirs)
 {
     static unsigned count;
     char name[80];
-    snprintf(name, sizeof name, "\\\\.\\pipe\\sill-test-%lu-%u",
-             (unsigned long)GetCurrentProcessId(), ++count);
+    LARGE_INTEGER now;
+    QueryPerformanceCounter(&now);
+    snprintf(name, sizeof name, "\\\\.\\pipe\\sill-test-%lu-%llx-%u",
+             (unsigned long)GetCurrentProcessId(), (unsigned long long)now.QuadPart, ++count);
     DWORD direction =
         child_reads ? PIPE_ACCESS_OUTBOUND : PIPE_ACCESS_INBOUND | FILE_FLAG_OVERLAPPED;
     HANDLE end =
@@ -242,6 +245,7 @@ static void swap_environment(const char *const *environment, char *old[16], bool
 static bool create(struct support__child *child, char *line, HANDLE ends[3])
 {
     bool done = false;
+    DWORD code = ERROR_NOT_ENOUGH_MEMORY;
     SIZE_T size = 0;
     PROCESS_INFORMATION made;
     STARTUPINFOEXA startup = {0};
@@ -269,10 +273,13 @@ static bool create(struct support__child *child, char *line, HANDLE ends[3])
         child->process = made.hProcess;
         child->pid = made.dwProcessId;
         done = true;
+    } else {
+        code = GetLastError();
     }
     DeleteProcThreadAttributeList(attributes);
 fail:
     free(attributes);
+    SetLastError(code);
     return done;
 }
 
@@ -295,7 +302,7 @@ static HANDLE own_error_stream(void)
 }
 
 struct support__child *support__spawn(const char *const *arguments, const char *const *environment,
-                                      const struct support__streams *files)
+                                      const struct support__streams *files, unsigned long *code)
 {
     static char line[32768];
     char *old[16] = {NULL};
@@ -314,7 +321,10 @@ struct support__child *support__spawn(const char *const *arguments, const char *
     if (done) {
         swap_environment(environment, old, true);
         done = create(child, line, ends);
+        *code = GetLastError();
         swap_environment(environment, old, false);
+    } else {
+        *code = GetLastError();
     }
     for (int i = 0; i < 3; i++)
         close_handle(&ends[i]);
