@@ -25,6 +25,7 @@
     X(send_done)         /* it is sent */                                                          \
     X(segment_made)      /* a segment exists, the peer does not know */                            \
     X(segment_announced) /* the peer was told */                                                   \
+    X(mapped_soon)       /* the block is partly filled, a sleeping peer was rung */                \
     X(mapped_copied)     /* the block is filled, no descriptor is sent */                          \
     X(mapped_sent)       /* the descriptor is sent */                                              \
     X(rounds_piece)      /* a piece of a large message is sent, more are to come */                \
