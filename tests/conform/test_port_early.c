@@ -1,6 +1,6 @@
-/* Large messages wake their receiver while they are still being written: who asks for that by an odd
- * `want` is rung before the bytes are there, and who looks is told by `soon` not to go to sleep. The
- * peer is played by hand, so that each word and frame is seen.
+/* Large messages wake their receiver while they are still being written: who asks for that by an
+ * odd `want` is rung before the bytes are there, and who looks is told by `soon` not to go to
+ * sleep. The peer is played by hand, so that each word and frame is seen.
  */
 #include "raw_peer.h"
 
@@ -204,8 +204,11 @@ static void promises_for_ever(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUPPORT_TEST(rung_while_it_is_written), SUPPORT_TEST(rung_behind_it),
-    SUPPORT_TEST(rung_once),                SUPPORT_TEST(who_looks_asks_for_it),
-    SUPPORT_TEST(event_loops_do_not),       SUPPORT_TEST(promises_for_ever),
+    SUPPORT_TEST(rung_while_it_is_written),
+    SUPPORT_TEST(rung_behind_it),
+    SUPPORT_TEST(rung_once),
+    SUPPORT_TEST(who_looks_asks_for_it),
+    SUPPORT_TEST(event_loops_do_not),
+    SUPPORT_TEST(promises_for_ever),
 };
 SUPPORT_MAIN_ALONE(tests)
