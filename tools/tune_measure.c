@@ -40,9 +40,9 @@ enum {
     STREAM_SIZE = 64
 };
 
-#define KIB     UINT64_C(1024)
-#define MIB     (KIB * KIB)
-#define NEVER   (UINT64_C(1) << 40)
+#define KIB   UINT64_C(1024)
+#define MIB   (KIB * KIB)
+#define NEVER (UINT64_C(1) << 40)
 
 struct tuning {
     struct tune_result *result;
