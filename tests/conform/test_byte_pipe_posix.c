@@ -20,6 +20,7 @@ SUPPORT_MAIN_ALONE(tests)
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,6 +125,37 @@ static void death_is_seen_behind_a_forked_child(void **state)
         support_ok(sill_clean(NULL, 0, NULL, NULL));
         assert_int_equal(support_entries(".lock"), 0);
     }
+}
+
+static void on_timer(int number)
+{
+    (void)number;
+}
+
+/* Signals that come all the time change nothing of what a read says. */
+static void signals_do_not_fail_a_read(void **state)
+{
+    char name[SUPPORT_NAME_SIZE], byte;
+    sill_pipe *reader, *writer;
+    size_t size;
+    (void)state;
+    support_name(name, "signals");
+    support_ok(sill_pipe_create(&reader, name, SILL_PIPE_READ, NULL));
+    support_ok(sill_pipe_open(&writer, name, SILL_PIPE_WRITE, NULL));
+    struct sigaction act = {.sa_handler = on_timer}, old;
+    const struct itimerval often = {{0, 20}, {0, 20}}, never = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &act, &old);
+    setitimer(ITIMER_REAL, &often, NULL);
+    int status = SILL_AGAIN;
+    for (int i = 0; i < 20000 && status == SILL_AGAIN; i++)
+        status = sill_pipe_read(reader, &byte, 1, &size, 0);
+    sill_error error = *sill_last_error();
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &old, NULL);
+    if (status != SILL_AGAIN)
+        fail_msg("%s: %s", sill_status_name(status), error.message);
+    sill_pipe_close(writer);
+    sill_pipe_close(reader);
 }
 
 static void forked_child_has_no_part(void **state)
@@ -240,9 +272,13 @@ static void child_that_somebody_else_waited_for(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUPPORT_TEST(no_signal_of_a_broken_pipe),   SUPPORT_TEST(death_is_seen_behind_a_forked_child),
-    SUPPORT_TEST(forked_child_has_no_part),     SUPPORT_TEST(something_else_in_its_place),
-    SUPPORT_TEST(child_gets_the_usual_signals), SUPPORT_TEST(child_that_somebody_else_waited_for),
+    SUPPORT_TEST(no_signal_of_a_broken_pipe),
+    SUPPORT_TEST(death_is_seen_behind_a_forked_child),
+    SUPPORT_TEST(signals_do_not_fail_a_read),
+    SUPPORT_TEST(forked_child_has_no_part),
+    SUPPORT_TEST(something_else_in_its_place),
+    SUPPORT_TEST(child_gets_the_usual_signals),
+    SUPPORT_TEST(child_that_somebody_else_waited_for),
 };
 SUPPORT_MAIN_ALONE(tests)
 
