@@ -417,7 +417,7 @@ static int open_queue(sill__mail **out, const struct sill__queue_place *place)
     if (status != SILL_OK)
         return status;
     queue->mail.message_max = (size_t)joined(set, MAX);
-    status = queue->mail.message_max < 16
+    status = queue->mail.message_max == 0
                  ? sill__fail(SILL_NOT_FOUND, "The queue \"%s\" has just gone.", place->name)
                  : enter(set, USERS);
     if (status != SILL_OK) {
