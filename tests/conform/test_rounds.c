@@ -1,8 +1,12 @@
 /* test_rounds.c - messages in rounds through a region (sill/pool.h): both sides, their ends and
  * deaths. */
 #include <sill/pool.h>
+
+#include <stdatomic.h>
+
 #include <sill/sync.h>
 
+#include "process.h"
 #include "regions.h"
 
 #ifdef SILL_STEPS
@@ -202,6 +206,74 @@ static void either_side_may_end_it(void **state)
     drop_rounds(name, region, rounds);
 }
 
+struct slow {
+    sill_rounds *rounds;
+    atomic_bool taking, go_on;
+};
+
+static bool goes_on(void *arg)
+{
+    return atomic_load((atomic_bool *)arg);
+}
+
+static int take_slowly(void *arg, uint64_t offset, const void *piece, size_t size, uint64_t total)
+{
+    struct slow *slow = arg;
+    (void)offset, (void)piece, (void)size, (void)total;
+    atomic_store(&slow->taking, true);
+    return support_until(goes_on, &slow->go_on, SUPPORT_PATIENCE_MS) ? 0 : 99;
+}
+
+static int receive_slowly(void *arg)
+{
+    struct slow *slow = arg;
+    return sill_rounds_receive(slow->rounds, NULL, take_slowly, slow, SUPPORT_PATIENCE_MS);
+}
+
+/* A message is received if its sender says so, and only then: also if the receiver has the last
+ * piece in hand when the sender's time is over. */
+static void both_sides_say_the_same(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_region *region;
+    sill_rounds *rounds;
+    support_name(name, "o");
+    open_rounds(name, &region, &rounds);
+    struct slow slow = {.rounds = rounds};
+    struct stream stream = {.seed = 5, .right = true};
+    struct support_thread *thread = support_thread(receive_slowly, &slow);
+    while (!atomic_load(&slow.taking))
+        support_status(SILL_TIMEOUT, sill_rounds_send(rounds, 10, fill, &stream, 50));
+    atomic_store(&slow.go_on, true);
+    support_status(SILL_CANCELED, support_join(thread));
+    drop_rounds(name, region, rounds);
+}
+
+/* What a process left that had our pid before us is not taken for our own. */
+static void a_dead_one_may_have_had_our_pid(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_region *region;
+    sill_rounds *rounds;
+    struct sill__process self;
+    support_name(name, "o");
+    open_rounds(name, &region, &rounds);
+    sill__process_self(&self);
+    unsigned char *shared = sill_region_data(region); /* docs/shared-layout.md */
+    const uint32_t offered = 1;
+    const uint64_t total = 10, sent = 1, start = self.start - 1;
+    memcpy(shared + 6168, &total, sizeof total);
+    memcpy(shared + 6176, &sent, sizeof sent);
+    memcpy(shared + 6208, &self.pid, sizeof self.pid);
+    memcpy(shared + 6216, &start, sizeof start);
+    memcpy(shared + 6156, &offered, sizeof offered);
+    struct stream stream = {.seed = 5, .right = true};
+    support_status(SILL_AGAIN, sill_rounds_receive(rounds, NULL, take, &stream, 0));
+    drop_rounds(name, region, rounds);
+}
+
 /* NAME: sends, or receives, for ever. */
 static int role_sender(int argc, char **argv)
 {
@@ -315,9 +387,10 @@ static void rounds_check_arguments(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUPPORT_TEST(rounds_check_arguments), SUPPORT_TEST(messages_go_in_rounds),
-    SUPPORT_TEST(progress_is_seen),       SUPPORT_TEST(either_side_may_end_it),
-    SUPPORT_TEST(either_side_may_die),    SUPPORT_TEST(an_offer_may_be_orphaned),
+    SUPPORT_TEST(rounds_check_arguments),  SUPPORT_TEST(messages_go_in_rounds),
+    SUPPORT_TEST(progress_is_seen),        SUPPORT_TEST(either_side_may_end_it),
+    SUPPORT_TEST(both_sides_say_the_same), SUPPORT_TEST(a_dead_one_may_have_had_our_pid),
+    SUPPORT_TEST(either_side_may_die),     SUPPORT_TEST(an_offer_may_be_orphaned),
 };
 static const struct support_role roles[] = {
     {"carrier", role_carrier}, {"sender", role_sender}, {"receiver", role_receiver}};
