@@ -127,9 +127,8 @@ static void a_set_grows_and_shrinks(void **state)
     drop(name, set);
 }
 
-/* NAME: for each line with an id: looks at the segment, changes it, gives it back ("give"), keeps
- * it
- * ("keep"); "take" takes one and tells its id. */
+/* NAME: for each line with an id: looks at the segment and gives it back ("give") or keeps it
+ * ("keep"); "take" takes one and tells its id, and has so many milliseconds for it (0: enough). */
 static int role_partner(int argc, char **argv)
 {
     sill_segments *set;
@@ -145,7 +144,7 @@ static int role_partner(int argc, char **argv)
         if (sscanf(line, "%19s %llx", verb, &id) < 1)
             return 3;
         if (strcmp(verb, "take") == 0) {
-            int rc = sill_segments_take(set, &taken, SUPPORT_PATIENCE_MS);
+            int rc = sill_segments_take(set, &taken, id != 0 ? (int)id : SUPPORT_PATIENCE_MS);
             support_say("%s %llx", sill_status_name(rc), (unsigned long long)taken);
             continue;
         }
@@ -322,6 +321,195 @@ static void workers_may_die_at_each_step(void **state)
     }
 }
 
+/* A process that died may have had the pid of one that lives, and may have been what comes first.
+ */
+static void pids_come_back(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_segments *set = make(name, 1, 2);
+    struct support_process *partner = start_partner(name);
+    uint64_t ids[2], id;
+    void *data;
+    for (int i = 0; i < 2; i++)
+        ids[i] = ask_for_one(partner);
+    sill_region *region;
+    support_ok(sill_region_open(&region, name, NULL));
+    unsigned char *slots = (unsigned char *)sill_region_data(region) + 4160; /* shared-layout.md */
+    uint64_t start;
+    memcpy(&start, slots + 16, sizeof start);
+    start--;
+    memcpy(slots + 16, &start, sizeof start);
+    sill_region_close(region);
+    support_ok(sill_segments_take(set, &id, SUPPORT_PATIENCE_MS));
+    support_status(SILL_NOT_FOUND, sill_segments_get(set, ids[0], &data));
+    ask(partner, "take", 100, "SILL_TIMEOUT 0");
+    assert_int_equal(statistics_of(set).reclaimed, 1);
+    support_ok(sill_segments_give(set, id));
+    support_ok(sill_segments_give(set, ids[1]));
+    support_finish(partner);
+    drop(name, set);
+}
+
+/* Who has an older segment of the slot mapped does not take it for the one that a process made that
+ * died on the way. */
+static void maker_dies_before_it_says_so(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    if (!STEPS)
+        support_skip("this build has no steps (SILL_STEPS)");
+    sill_segments *set = make(name, 1, 3);
+    struct support_process *partner = start_partner(name);
+    uint64_t ids[3];
+    void *data;
+    for (int i = 0; i < 3; i++)
+        ids[i] = take_filled(set);
+    for (int i = 0; i < 3; i++) {
+        ask(partner, "keep", ids[i], "SILL_OK");
+        support_ok(sill_segments_get(set, ids[i], &data));
+        memset(data, 0, SEGMENT); /* what the partner would see */
+        support_ok(sill_segments_give(set, ids[i]));
+    }
+    support_ok(sill_segments_trim(set));
+    kill_at("worker", name, "segments_made:2"); /* it has the first, and makes the second */
+    for (int i = 0; i < 3; i++) {
+        support_ok(sill_segments_take(set, &ids[i], SUPPORT_PATIENCE_MS));
+        support_ok(sill_segments_get(set, ids[i], &data));
+        regions_fill(data, SEGMENT, 7);
+    }
+    for (int i = 0; i < 3; i++)
+        ask(partner, "give", ids[i], "SILL_OK");
+    support_finish(partner);
+    drop(name, set);
+}
+
+/* A segment that has gone with its sender is nobody's, and is made anew. */
+static void a_segment_may_be_gone(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE], segment[SUPPORT_NAME_SIZE + 2];
+    sill_segments *set = make(name, 1, 1);
+    struct support_process *partner = start_partner(name);
+    uint64_t id = ask_for_one(partner);
+    void *data;
+    snprintf(segment, sizeof segment, "%s.0", name);
+    if (PERSISTS)
+        support_ok(sill_region_remove(segment, NULL));
+    assert_int_equal(support_finish(partner), 0);
+    support_status(SILL_NOT_FOUND, sill_segments_get(set, id, &data));
+    assert_int_equal(statistics_of(set).taken, 0);
+    support_status(SILL_NOT_FOUND, sill_segments_give(set, id));
+    partner = start_partner(name);
+    id = take_filled(set);
+    ask(partner, "give", id, "SILL_OK");
+    support_finish(partner);
+    drop(name, set);
+}
+
+static void a_segment_may_be_another(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE], segment[SUPPORT_NAME_SIZE + 2];
+    if (!PERSISTS)
+        support_skip("the name of a region that somebody has mapped cannot be taken here");
+    sill_segments *set = make(name, 1, 1);
+    struct support_process *partner = start_partner(name);
+    uint64_t id = take_filled(set);
+    sill_region *region;
+    snprintf(segment, sizeof segment, "%s.0", name);
+    support_ok(sill_region_remove(segment, NULL));
+    support_ok(sill_region_create(&region, segment, SEGMENT / 2, NULL));
+    ask(partner, "give", id, "SILL_PROTOCOL");
+    sill_region_close(region);
+    support_finish(partner);
+    drop(name, set);
+}
+
+/* Who has a set open that was removed does nothing to a later one of the name. */
+static void a_removed_set_is_over(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    if (!PERSISTS)
+        support_skip("sets go by themselves on this system");
+    sill_segments *old = make(name, 1, 2), *set;
+    sill_segments_options options = options_of(1, 2);
+    uint64_t before = take_filled(old), id;
+    void *data, *mine;
+    support_ok(sill_segments_get(old, before, &mine));
+    support_ok(sill_segments_take(old, &id, 0));
+    struct support_thread *thread = support_thread(take_in_thread, old);
+    support_ok(sill_segments_remove(name, NULL));
+    support_status(SILL_NOT_FOUND, support_join(thread));
+    support_status(SILL_NOT_FOUND, sill_segments_open(&set, name, NULL));
+    support_status(SILL_NOT_FOUND, sill_segments_remove(name, NULL));
+    regions_nothing_left();
+    support_ok(sill_segments_create(&set, name, &options));
+    support_ok(sill_segments_take(set, &id, 0));
+    support_ok(sill_segments_get(set, id, &data));
+    memset(data, 0, SEGMENT);
+    assert_true(regions_filled(mine, SEGMENT, 7));
+    support_status(SILL_NOT_FOUND, sill_segments_take(old, &before, 0));
+    support_status(SILL_NOT_FOUND, sill_segments_get(old, before, &data));
+    support_status(SILL_NOT_FOUND, sill_segments_give(old, before));
+    support_status(SILL_NOT_FOUND, sill_segments_trim(old));
+    sill_segments_close(old);
+    support_ok(sill_segments_give(set, id));
+    drop(name, set);
+}
+
+/* NAME: removes the set. */
+static int role_remover(int argc, char **argv)
+{
+    return argc == 1 ? sill_segments_remove(argv[0], NULL) : 1;
+}
+
+static void who_removes_a_set_may_die(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    if (!STEPS || !PERSISTS)
+        support_skip("this build has no steps (SILL_STEPS), or sets go by themselves");
+    for (int again = 0; again < 2; again++) {
+        sill_segments *set = make(name, 1, 2);
+        struct support_process *partner = start_partner(name);
+        ask(partner, "give", take_filled(set), "SILL_OK");
+        kill_at("remover", name, "segments_removing");
+        if (!again) /* the set is as good as before */
+            for (int i = 0; i < 2; i++) {
+                sill_segments_close(set);
+                sill_segments_options options = options_of(1, 2);
+                support_ok(sill_segments_create(&set, name, &options));
+                ask(partner, "give", take_filled(set), "SILL_OK");
+            }
+        support_finish(partner);
+        drop(name, set);
+    }
+}
+
+/* How large a set is, its maker says, also if another process is there before it has. */
+static void openers_wait_for_the_maker(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_segments *set;
+    if (!STEPS)
+        support_skip("this build has no steps (SILL_STEPS)");
+    support_name(name, "s");
+    const char *const arguments[] = {name, NULL};
+    struct support_process *worker =
+        support_start_stopping("worker", arguments, "region_published");
+    support_wait_stopped("region_published");
+    support_status(SILL_NOT_FOUND, sill_segments_open(&set, name, NULL));
+    sill_segments_options options = options_of(2, 5);
+    support_ok(sill_segments_create(&set, name, &options)); /* this is a maker, too */
+    assert_int_equal(statistics_of(set).most, 5);
+    support_kill(worker);
+    support_finish(worker);
+    drop(name, set);
+}
+
 static void what_the_dead_leave_is_cleaned(void **state)
 {
     (void)state;
@@ -341,10 +529,18 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(a_wait_ends_with_a_return),
     SUPPORT_TEST(holders_may_die),
     SUPPORT_TEST(workers_may_die_at_each_step),
+    SUPPORT_TEST(pids_come_back),
+    SUPPORT_TEST(maker_dies_before_it_says_so),
+    SUPPORT_TEST(a_segment_may_be_gone),
+    SUPPORT_TEST(a_segment_may_be_another),
+    SUPPORT_TEST(a_removed_set_is_over),
+    SUPPORT_TEST(who_removes_a_set_may_die),
+    SUPPORT_TEST(openers_wait_for_the_maker),
     SUPPORT_TEST(what_the_dead_leave_is_cleaned),
 };
 static const struct support_role roles[] = {
     {"partner", role_partner},
     {"worker", role_worker},
+    {"remover", role_remover},
 };
 SUPPORT_MAIN(tests, roles)
