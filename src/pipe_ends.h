@@ -80,6 +80,8 @@ struct sill__running {
     sill_handle process; /* POSIX: a pidfd, or SILL_NO_HANDLE */
 };
 
+/* Whether that is an open handle of this process. */
+bool sill__child_has(sill_handle handle);
 int sill__child_run(struct sill__running *out, const struct sill__child_plan *plan);
 /* 0 with *code; TIMEOUT; NOT_FOUND; OS. */
 int sill__child_await(const struct sill__running *running, int64_t deadline, int *code);

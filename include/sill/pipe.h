@@ -126,7 +126,7 @@ SILL_API int sill_child_start(sill_child **child, const char *const *arguments,
 
 /* Starts `count` programs (2 or more), the output of each connected to the input of the next. Of the
  * options, `in` is of the first, `out` of the last, the rest of all of them. On failure those that
- * were started are killed. As sill_child_start. `children` has room for `count`. */
+ * were started are killed, and their places are NULL. As sill_child_start. `children` has room for `count`. */
 SILL_API int sill_child_pipeline(sill_child **children, const char *const *const *commands,
                                  unsigned count, sill_child_options *options);
 

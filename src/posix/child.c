@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -54,6 +55,11 @@ struct failure {
 };
 
 /* ---- before ---- */
+
+bool sill__child_has(sill_handle handle)
+{
+    return handle >= 0 && handle <= INT_MAX && fcntl((int)handle, F_GETFD) >= 0;
+}
 
 /* The paths that the name may mean. */
 static char *make_paths(const char *name)
@@ -323,10 +329,23 @@ int sill__child_await(const struct sill__running *running, int64_t deadline, int
     }
 }
 
-/* Not waited for yet, so the number is still its own. */
+/* Where there is a pidfd, it alone means the process: somebody else may have waited for it, and the
+ * number be another's by now. */
+static int send_kill(const struct sill__running *running)
+{
+#ifdef SYS_pidfd_send_signal
+    if (running->process >= 0) {
+        long done = syscall(SYS_pidfd_send_signal, (int)running->process, SIGKILL, NULL, 0);
+        if (done == 0 || errno != ENOSYS)
+            return (int)done;
+    }
+#endif
+    return kill((pid_t)running->pid, SIGKILL);
+}
+
 int sill__child_end(const struct sill__running *running)
 {
-    if (kill((pid_t)running->pid, SIGKILL) != 0 && errno != ESRCH)
+    if (send_kill(running) != 0 && errno != ESRCH)
         return sill__fail_os("kill", errno, "Process %lu cannot be killed",
                              (unsigned long)running->pid);
     return SILL_OK;

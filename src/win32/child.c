@@ -177,6 +177,12 @@ static int make_environment(const char *const *more, wchar_t **out)
 
 /* ---- handles ---- */
 
+bool sill__child_has(sill_handle handle)
+{
+    DWORD flags;
+    return GetHandleInformation((HANDLE)handle, &flags) != 0;
+}
+
 static int copy_stream(struct start *start, const struct sill__child_plan *plan, int i)
 {
     static const DWORD standard[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};

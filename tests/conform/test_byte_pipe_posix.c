@@ -20,11 +20,14 @@ SUPPORT_MAIN_ALONE(tests)
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <sill.h>
+
+#include "pipe_ends.h"
 
 static volatile sig_atomic_t broken_pipes;
 
@@ -252,6 +255,32 @@ static void child_gets_the_usual_signals(void **state)
     assert_int_equal(strtoull(ignored + 7, NULL, 16) & (1u << (SIGPIPE - 1)), 0);
 }
 
+/* Somebody else has waited for a child, and its number is another process's by now: that one is not
+ * killed. */
+static void number_of_a_child_is_used_again(void **state)
+{
+    (void)state;
+    pid_t ended = fork();
+    if (ended == 0)
+        _exit(0);
+    int fd = (int)syscall(SYS_pidfd_open, ended, 0);
+    assert_int_equal(waitpid(ended, NULL, 0), ended);
+    if (fd < 0)
+        support_skip("this system has no pidfds");
+    pid_t other = fork();
+    if (other == 0) {
+        pause();
+        _exit(0);
+    }
+    const struct sill__running child = {.pid = (uint32_t)other, .process = fd};
+    support_ok(sill__child_end(&child));
+    kill(other, SIGTERM);
+    int how = 0;
+    assert_int_equal(waitpid(other, &how, 0), other);
+    assert_int_equal(WTERMSIG(how), SIGTERM);
+    close(fd);
+}
+
 static void child_that_somebody_else_waited_for(void **state)
 {
     const char *const arguments[] = {"/bin/sh", "-c", "exit 4", NULL};
@@ -279,6 +308,7 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(something_else_in_its_place),
     SUPPORT_TEST(child_gets_the_usual_signals),
     SUPPORT_TEST(child_that_somebody_else_waited_for),
+    SUPPORT_TEST(number_of_a_child_is_used_again),
 };
 SUPPORT_MAIN_ALONE(tests)
 
