@@ -39,6 +39,13 @@ extern char **environ;
 #define DESCRIPTORS    65536 /* closed one by one at most */
 #define HEAR_MS        10000 /* until a process is taken to have started */
 
+/* Only tests change it. */
+#ifdef SILL_STEPS
+int sill__child_hear_ms = HEAR_MS;
+#else
+enum { sill__child_hear_ms = HEAR_MS };
+#endif
+
 /* What the new process needs, all of it made beforehand. */
 struct start {
     const struct sill__child_plan *plan;
@@ -216,7 +223,7 @@ static int hear(int report, pid_t pid, const struct sill__child_plan *plan)
 {
     struct failure failure;
     struct pollfd look = {.fd = report, .events = POLLIN};
-    int64_t deadline = sill__deadline(HEAR_MS);
+    int64_t deadline = sill__deadline(sill__child_hear_ms);
     ssize_t got;
     while (poll(&look, 1, sill__timeout(deadline)) < 0 && errno == EINTR)
         ;

@@ -255,6 +255,54 @@ static void child_gets_the_usual_signals(void **state)
     assert_int_equal(strtoull(ignored + 7, NULL, 16) & (1u << (SIGPIPE - 1)), 0);
 }
 
+#ifdef SILL_STEPS
+static pid_t holder = -1;
+
+/* At each fork of this process, another process comes first that has all its descriptors and runs
+ * no program: what another thread does that forks at the wrong moment. */
+static void fork_in_between(void)
+{
+    if (holder != 0)
+        return;
+    holder = (pid_t)syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+    while (holder == 0)
+        pause();
+}
+#endif
+
+/* Somebody else holds what a child says of its start through: the wait for its end is not for ever,
+ * and what the child says is heard all the same. */
+static void start_is_not_waited_for_without_end(void **state)
+{
+    (void)state;
+#ifdef SILL_STEPS
+    const char *const good[] = {"/bin/sh", "-c", "exit 3", NULL}, *const bad[] = {"/none/such",
+                                                                                  NULL};
+    sill_child *child;
+    int code = 0, before = sill__child_hear_ms;
+    assert_int_equal(pthread_atfork(fork_in_between, NULL, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        sill__child_hear_ms = i == 0 ? 50 : SUPPORT_PATIENCE_MS;
+        holder = 0;
+        int status = sill_child_start(&child, i == 0 ? good : bad, NULL);
+        pid_t held = holder;
+        holder = -1;
+        assert_true(held > 0);
+        assert_int_equal(kill(held, SIGKILL), 0); /* it was there all the time */
+        assert_int_equal(waitpid(held, NULL, 0), held);
+        support_status(i == 0 ? SILL_OK : SILL_NOT_FOUND, status);
+        if (status != SILL_OK)
+            continue;
+        support_ok(sill_child_wait(child, &code, SUPPORT_PATIENCE_MS));
+        assert_int_equal(code, 3);
+        sill_child_close(child);
+    }
+    sill__child_hear_ms = before;
+#else
+    support_skip("this build has no steps (SILL_STEPS)");
+#endif
+}
+
 /* Somebody else has waited for a child, and its number is another process's by now: that one is not
  * killed. */
 static void number_of_a_child_is_used_again(void **state)
@@ -309,6 +357,7 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(child_gets_the_usual_signals),
     SUPPORT_TEST(child_that_somebody_else_waited_for),
     SUPPORT_TEST(number_of_a_child_is_used_again),
+    SUPPORT_TEST(start_is_not_waited_for_without_end),
 };
 SUPPORT_MAIN_ALONE(tests)
 
