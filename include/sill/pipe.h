@@ -118,7 +118,8 @@ typedef struct sill_child_options {
 
 /* Starts a program: arguments[0] is its path or a name that is looked for on PATH; NULL ends the
  * arguments. It inherits its three standard streams and the handles named in the options, and no
- * other. `options` may be NULL. All text is UTF-8.
+ * other. `options` may be NULL. All text is UTF-8. On Windows a batch file is INVALID: cmd.exe, which
+ * runs them, could take arguments for commands.
  * 0; NOT_FOUND (no such program, or folder); DENIED (it may not be run); INVALID; LIMIT; NO_MEMORY;
  * OS. Close with sill_child_close. */
 SILL_API int sill_child_start(sill_child **child, const char *const *arguments,

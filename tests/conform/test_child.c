@@ -316,6 +316,28 @@ static void closed_handles_are_refused(void **state)
     }
 }
 
+static void batch_files_are_refused(void **state)
+{
+    (void)state;
+#ifdef _WIN32
+    static const char *const names[] = {"b.bat", "b.BAT", "b.bat.", "b.bat. .", "c.cmd"};
+    static const char text[] = "@exit 3\r\n";
+    char path[SUPPORT_PATH_SIZE];
+    sill_child *child;
+    for (int i = 0; i < 5; i++) {
+        support_path(path, i < 4 ? names[0] : names[4]);
+        support_write_file(path, text, sizeof text - 1);
+        char named[SUPPORT_PATH_SIZE];
+        support_path(named, names[i]);
+        const char *const arguments[] = {named, "\"&echo", NULL};
+        support_status(SILL_INVALID, sill_child_start(&child, arguments, NULL));
+        remove(path);
+    }
+#else
+    support_skip("there are no batch files here");
+#endif
+}
+
 static void line_of_children(void **state)
 {
     const char *const upper[] = {support_self(), "--role", "upper", NULL};
@@ -438,6 +460,7 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(writing_to_a_child_that_ended),
     SUPPORT_TEST(only_named_handles_are_inherited),
     SUPPORT_TEST(closed_handles_are_refused),
+    SUPPORT_TEST(batch_files_are_refused),
     SUPPORT_TEST(line_of_children),
     SUPPORT_TEST(killed_child_leaves_nobody_waiting),
     SUPPORT_TEST(one_process_to_the_next_by_hand),
