@@ -206,9 +206,9 @@ SILL_API void sill_segments_close(sill_segments *set);
 SILL_API int sill_segments_remove(const char *name, const sill_segments_options *options);
 
 /* Takes a free segment, makes one if there is none and the limit allows, else waits until one is
- * given back. 0; TIMEOUT, AGAIN (timeout_ms 0): all are taken; NO_SPACE, LIMIT: there is no memory
- * for another; NOT_FOUND: the set was removed; INVALID; PROTOCOL (something has written over the
- * books); NO_MEMORY; OS. */
+ * given back. 0; TIMEOUT, AGAIN (timeout_ms 0): all are taken; NO_SPACE, LIMIT, TOO_BIG: there is no
+ * memory for another; NOT_FOUND: the set was removed; INVALID; PROTOCOL (something has written over
+ * the books); NO_MEMORY; OS. */
 SILL_API int sill_segments_take(sill_segments *set, uint64_t *id, int timeout_ms);
 
 /* This process holds the segment from now on, and here it is: *data, of the size
