@@ -11,10 +11,10 @@
  * Names are those of channels (sill/channel.h) but have a space of their own.
  *
  * Threads: one thread at a time may read or write on an end, others may cancel it. A child is one
- * thread's at a time. After fork, the
- * child's use of the parent's pipes and children is SILL_INVALID, except that it may close them,
- * which tells the peer nothing. Until it does, or ends, it holds the parent's ends open with it: the
- * peer sees a close only when both have closed, but the parent's death at once. No call here raises
+ * thread's at a time. After fork, the child's use of the parent's pipes and children is
+ * SILL_INVALID, except that it may close them, which tells the peer nothing. Until it does, or
+ * ends, it holds the parent's ends open with it: the peer sees a close only when both have closed,
+ * but the parent's death at once, a writer as soon as it would have to wait. No call here raises
  * SIGPIPE or is cut short by a signal.
  */
 #ifndef SILL_PIPE_H
@@ -116,7 +116,8 @@ typedef struct sill_child_options {
 #define SILL_CHILD_HANDLES_MAX 16
 #define SILL_CHILD_OPTIONS_INIT {sizeof(sill_child_options), {0, 0, 0}, {0, 0, 0}, {0, 0, 0}, 0, 0, 0, 0}
 
-/* Starts a program: arguments[0] is its path or a name that is looked for on PATH; NULL ends the
+/* Starts a program: arguments[0] is its path or a name that is looked for on PATH (on Windows, before
+ * that, beside this program, in the present folder and in those of the system); NULL ends the
  * arguments. It inherits its three standard streams and the handles named in the options, and no
  * other. `options` may be NULL. All text is UTF-8. On Windows a batch file is INVALID: cmd.exe, which
  * runs them, could take arguments for commands.
