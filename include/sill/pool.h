@@ -206,9 +206,9 @@ SILL_API void sill_segments_close(sill_segments *set);
 SILL_API int sill_segments_remove(const char *name, const sill_segments_options *options);
 
 /* Takes a free segment, makes one if there is none and the limit allows, else waits until one is
- * given back. 0; TIMEOUT, AGAIN (timeout_ms 0): all are taken; NO_SPACE, LIMIT, TOO_BIG: there is no
- * memory for another; NOT_FOUND: the set was removed; INVALID; PROTOCOL (something has written over
- * the books); NO_MEMORY; OS. */
+ * given back. 0; TIMEOUT, AGAIN (timeout_ms 0): all are taken; NO_SPACE, LIMIT, TOO_BIG: there is
+ * no memory for another; NOT_FOUND: the set was removed; INVALID; PROTOCOL (something has written
+ * over the books); NO_MEMORY; OS. */
 SILL_API int sill_segments_take(sill_segments *set, uint64_t *id, int timeout_ms);
 
 /* This process holds the segment from now on, and here it is: *data, of the size
@@ -266,7 +266,9 @@ SILL_API void sill_rounds_close(sill_rounds *rounds);
 
 /* Called for each piece, in order: fills (sender) or takes (receiver) `size` bytes of the message
  * at `offset`. `total` is the whole message's size. Other processes are not kept waiting but for
- * this piece. Non-zero ends the transfer: it is returned, and the other side gets CANCELED. */
+ * this piece. Non-zero ends the transfer: it is returned, and the other side gets CANCELED. If the
+ * sender gives up while the receiver has a piece in hand, the next sender may write over it: what
+ * `take` has seen of it counts only if the call returns 0. */
 typedef int sill_rounds_fill(void *arg, uint64_t offset, void *piece, size_t size, uint64_t total);
 typedef int sill_rounds_take(void *arg, uint64_t offset, const void *piece, size_t size,
                              uint64_t total);
