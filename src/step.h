@@ -89,6 +89,7 @@
     X(segments_taken)    /* a segment is ours, nobody has its id */                                \
     X(segments_given)    /* it is free, nobody is woken */                                         \
     X(segments_absent)   /* a slot is empty, its segment is not removed */                         \
+    X(segments_removing) /* the segments of a set are removed, the set is not */                   \
     X(rounds_begun)      /* a message through a region is announced */                             \
     X(rounds_filled)     /* a piece of it is there, and not counted */                             \
     X(rounds_taken)      /* a piece is taken, and not counted */
