@@ -318,13 +318,17 @@ struct support__child *support__spawn(const char *const *arguments, const char *
     bool done = open_streams(files, ends, ours);
     if (ends[2] == NULL)
         ends[2] = own_error_stream();
+    *code = GetLastError();
     if (done) {
         swap_environment(environment, old, true);
-        done = create(child, line, ends);
-        *code = GetLastError();
+        for (int tries = 0; tries < 3; tries++) {
+            done = create(child, line, ends);
+            *code = GetLastError();
+            if (done ||
+                *code != ERROR_INTERNAL_ERROR) /* Wine says that once in some 10,000 starts */
+                break;
+        }
         swap_environment(environment, old, false);
-    } else {
-        *code = GetLastError();
     }
     for (int i = 0; i < 3; i++)
         close_handle(&ends[i]);
