@@ -282,6 +282,16 @@ static int import_handles(struct sill__stream *s, sill_handle *handles)
     return 0;
 }
 
+/* The user has dealt with the handles: only now may their sender rely on it. */
+static int say_taken(struct sill__stream *s, unsigned count)
+{
+    if (s->conn == NULL || (s->conn->ops->caps & SILL__CHANNEL_TAKEN) == 0)
+        return 0;
+    const struct sill__frame taken = {.type = SILL__FRAME_TAKEN, .word = count};
+    int rc = sill__stream_control(s, &taken, NULL, 0);
+    return rc == SILL_AGAIN || rc == SILL_DIED ? 0 : rc;
+}
+
 static int frame_complete(struct sill__stream *s, unsigned char commit)
 {
     if (commit > 1)
@@ -294,20 +304,15 @@ static int frame_complete(struct sill__stream *s, unsigned char commit)
     s->begun = false;
     s->head_have = 0;
     s->completed++;
-    if (frame.handles > 0 && (s->conn->ops->caps & SILL__CHANNEL_TAKEN) != 0) {
-        const struct sill__frame taken = {.type = SILL__FRAME_TAKEN, .word = frame.handles};
-        rc = sill__stream_control(s, &taken, NULL, 0);
-        if (rc == SILL_AGAIN || rc == SILL_DIED)
-            rc = 0;
-    }
-    if (frame.type == SILL__FRAME_TAKEN && commit == 1 && rc == 0 &&
-        s->conn->ops->taken != NULL) {
+    if (frame.type == SILL__FRAME_TAKEN && commit == 1 && s->conn->ops->taken != NULL) {
         if (frame.word > UINT32_MAX)
             return sill__fail(SILL_PROTOCOL, "the peer took more handles than there are");
         rc = s->conn->ops->taken(s->conn, (unsigned)frame.word);
     }
     int end = s->user.end(s->user.arg, &frame, handles, commit == 1);
-    return rc != 0 ? rc : end;
+    if (rc == 0)
+        rc = end;
+    return rc == 0 && frame.handles > 0 ? say_taken(s, frame.handles) : rc;
 }
 
 /* Feeds bytes to the machine until they are used up or the stream has ended. */
