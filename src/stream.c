@@ -283,10 +283,12 @@ static int import_handles(struct sill__stream *s, sill_handle *handles)
 }
 
 /* The user has dealt with the handles: only now may their sender rely on it. */
-static int say_taken(struct sill__stream *s, unsigned count)
+static int say_taken(struct sill__stream *s, const sill_handle *handles, unsigned count)
 {
     if (s->conn == NULL || (s->conn->ops->caps & SILL__CHANNEL_TAKEN) == 0)
         return 0;
+    if (s->conn->ops->imported != NULL)
+        s->conn->ops->imported(s->conn, handles, count);
     const struct sill__frame taken = {.type = SILL__FRAME_TAKEN, .word = count};
     int rc = sill__stream_control(s, &taken, NULL, 0);
     return rc == SILL_AGAIN || rc == SILL_DIED ? 0 : rc;
@@ -312,7 +314,7 @@ static int frame_complete(struct sill__stream *s, unsigned char commit)
     int end = s->user.end(s->user.arg, &frame, handles, commit == 1);
     if (rc == 0)
         rc = end;
-    return rc == 0 && frame.handles > 0 ? say_taken(s, frame.handles) : rc;
+    return rc == 0 && frame.handles > 0 ? say_taken(s, handles, frame.handles) : rc;
 }
 
 /* Feeds bytes to the machine until they are used up or the stream has ended. */

@@ -177,7 +177,7 @@ static void reclaim(struct sill__house *house, unsigned slot)
 {
     struct sill__seat seat = sill__table_seat(&house->table, slot);
     house->at[slot] = NULL;
-    sill__seat_reclaim(&house->table, &seat);
+    sill__seat_reclaim(&seat);
 }
 
 /* Ends this end; the client's may have ended before. */
@@ -191,7 +191,7 @@ static void leave(struct sill__house *house, unsigned slot)
         reclaim(house, slot);
     else if (ended <
              0) /* somebody has removed the semaphores: nothing tells of the queues any more */
-        sill__slot_queues_remove(&house->table, slot);
+        sill__seat_remove(&seat);
 }
 
 /* ---- clients that come ---- */
@@ -201,7 +201,7 @@ static int take_client(struct sill__house *house, unsigned slot, struct sill__sy
     struct sill__seat seat = sill__table_seat(&house->table, slot);
     struct sill__sysv_conn *conn;
     int in, to_client;
-    int status = sill__slot_queues_open(&house->table, slot, &in, &to_client);
+    int status = sill__seat_queues_open(&seat, &in, &to_client);
     if (status == SILL_OK)
         status = sill__sysv_conn_make(&conn, &seat, in, to_client);
     if (status != SILL_OK)

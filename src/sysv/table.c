@@ -16,6 +16,7 @@
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/shm.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,8 +24,8 @@
 #include "../status.h"
 #include "../step.h"
 
-#define MAGIC     0x51e0 /* and the version of this layout, 1 */
-#define VERSION   1
+#define MAGIC     0x51e0 /* and the version of this layout */
+#define VERSION   2
 #define OPS       32 /* operations at once: as few as any system takes */
 #define KEY_TRIES 64
 
@@ -125,8 +126,8 @@ int sill__table_choose(char object[64])
         x += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
         uint64_t z = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
         z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-        /* room for all keys that follow, and never IPC_PRIVATE */
-        key_t key = (key_t)(0x01000000 + (uint32_t)(z >> 33) % 0x7d000000);
+        key_t key =
+            (key_t)(SILL__KEY_FIRST + (uint32_t)(z >> 33) % (SILL__KEY_LAST - SILL__KEY_FIRST + 1));
         if (semget(key, 0, 0) >= 0 || errno != ENOENT)
             continue;
         snprintf(object, 64, "sysv-%08" PRIx32, (uint32_t)key);
@@ -140,7 +141,8 @@ bool sill__table_parse(const char *object, key_t *key)
 {
     uint32_t number;
     char rest;
-    if (sscanf(object, "sysv-%8" SCNx32 "%c", &number, &rest) != 1 || number == 0)
+    if (sscanf(object, "sysv-%8" SCNx32 "%c", &number, &rest) != 1 || number < SILL__KEY_FIRST ||
+        number > SILL__KEY_LAST)
         return false;
     *key = (key_t)number;
     return true;
@@ -272,7 +274,8 @@ int sill__table_grow(struct sill__table *table)
 
 struct sill__seat sill__table_seat(const struct sill__table *table, unsigned slot)
 {
-    return (struct sill__seat){table->sets[0], table->sets[slot / SILL__SLOTS_OF_BLOCK], slot};
+    return (struct sill__seat){table->key, table->sets[0], table->sets[slot / SILL__SLOTS_OF_BLOCK],
+                               slot};
 }
 
 /* ---- the server's end ---- */
@@ -285,12 +288,12 @@ void sill__seat_end_server(const struct sill__seat *seat)
     sill__seat_ring_client(seat);
 }
 
-void sill__seat_reclaim(const struct sill__table *table, const struct sill__seat *seat)
+void sill__seat_reclaim(const struct sill__seat *seat)
 {
     unsigned end = sill__slot_sem(seat->slot, SILL__SLOT_SERVER_END);
     struct sembuf again[] = {change(end, -SILL__END_CLOSED, 0), change(end, 1, 0),
                              change(end, -1, SEM_UNDO)};
-    sill__slot_queues_remove(table, seat->slot);
+    sill__seat_remove(seat);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_RANG), 0);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_WANTS), 0);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_SERVER_WANTS), 0);
@@ -376,9 +379,11 @@ int sill__table_remove(key_t key, const char *name, bool unused)
         if (table.sets[block] < 0)
             continue;
         if (sill__block_values(table.sets[block], values))
-            for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++)
+            for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++) {
+                struct sill__seat seat = sill__table_seat(&table, block * SILL__SLOTS_OF_BLOCK + i);
                 if (values[sill__slot_sem(i, SILL__SLOT_FREE)] == 0)
-                    sill__slot_queues_remove(&table, block * SILL__SLOTS_OF_BLOCK + i);
+                    sill__seat_remove(&seat);
+            }
         if (semctl(table.sets[block], 0, IPC_RMID) != 0 && errno != EIDRM && errno != EINVAL)
             return sill__fail_os("semctl", errno, "The semaphores of \"%s\" cannot be removed.",
                                  name);
@@ -520,9 +525,9 @@ int sill__sem_peer(int set, unsigned number, sill_peer *peer)
 
 /* ---- queues ---- */
 
-static key_t queue_key(const struct sill__table *table, unsigned slot, unsigned way)
+static key_t queue_key(const struct sill__seat *seat, enum sill__way way)
 {
-    return table->key + (key_t)(2 * slot + way);
+    return seat->key + (key_t)(2 * seat->slot + (unsigned)way);
 }
 
 static int make_queue(key_t key, int *out)
@@ -536,14 +541,13 @@ static int make_queue(key_t key, int *out)
     return SILL_OK;
 }
 
-int sill__slot_queues_make(const struct sill__table *table, unsigned slot, int *to_server,
-                           int *to_client)
+int sill__seat_queues_make(const struct sill__seat *seat, int *to_server, int *to_client)
 {
     int first = -1;
-    int status = make_queue(queue_key(table, slot, 0), &first);
+    int status = make_queue(queue_key(seat, SILL__TO_SERVER), &first);
     if (status != SILL_OK)
         return status;
-    status = make_queue(queue_key(table, slot, 1), to_client);
+    status = make_queue(queue_key(seat, SILL__TO_CLIENT), to_client);
     if (status == SILL_OK)
         *to_server = first;
     else
@@ -569,17 +573,59 @@ static int find_queue(key_t key, int *out)
     return SILL_OK;
 }
 
-int sill__slot_queues_open(const struct sill__table *table, unsigned slot, int *to_server,
-                           int *to_client)
+int sill__seat_queues_open(const struct sill__seat *seat, int *to_server, int *to_client)
 {
-    int status = find_queue(queue_key(table, slot, 0), to_server);
-    return status == SILL_OK ? find_queue(queue_key(table, slot, 1), to_client) : status;
+    int status = find_queue(queue_key(seat, SILL__TO_SERVER), to_server);
+    return status == SILL_OK ? find_queue(queue_key(seat, SILL__TO_CLIENT), to_client) : status;
 }
 
-void sill__slot_queues_remove(const struct sill__table *table, unsigned slot)
+/* ---- segments ---- */
+
+static key_t segment_key(const struct sill__seat *seat, enum sill__way way, unsigned number)
+{
+    return seat->key + (key_t)((2 * seat->slot + (unsigned)way) * SILL__SEGMENT_KEYS + number);
+}
+
+bool sill__seat_segment_key(const struct sill__seat *seat, enum sill__way way, key_t *key)
+{
+    for (unsigned i = 0; i < SILL__SEGMENT_KEYS; i++) {
+        *key = segment_key(seat, way, i);
+        if (shmget(*key, 0, 0) < 0 && errno == ENOENT)
+            return true;
+    }
+    return false;
+}
+
+bool sill__seat_segment_kept(const struct sill__seat *seat, enum sill__way way, int id)
+{
+    for (unsigned i = 0; i < SILL__SEGMENT_KEYS; i++)
+        if (shmget(segment_key(seat, way, i), 0, 0) == id)
+            return true;
+    return false;
+}
+
+void sill__seat_segment_taken(const struct sill__seat *seat, enum sill__way way, int id)
+{
+    if (sill__seat_segment_kept(seat, way, id))
+        shmctl(id, IPC_RMID, NULL);
+}
+
+static void remove_segments(const struct sill__seat *seat, enum sill__way way)
+{
+    struct shmid_ds info;
+    for (unsigned i = 0; i < SILL__SEGMENT_KEYS; i++) {
+        int id = shmget(segment_key(seat, way, i), 0, 0);
+        if (id >= 0 && shmctl(id, IPC_STAT, &info) == 0 && ours(&info.shm_perm))
+            shmctl(id, IPC_RMID, NULL);
+    }
+}
+
+void sill__seat_remove(const struct sill__seat *seat)
 {
     int queue;
-    for (unsigned way = 0; way < 2; way++)
-        if (find_queue(queue_key(table, slot, way), &queue) == SILL_OK)
+    for (enum sill__way way = SILL__TO_SERVER; way <= SILL__TO_CLIENT; way++) {
+        if (find_queue(queue_key(seat, way), &queue) == SILL_OK)
             msgctl(queue, IPC_RMID, NULL);
+        remove_segments(seat, way);
+    }
 }

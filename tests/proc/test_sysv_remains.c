@@ -13,72 +13,11 @@ int main(void)
 
 #else
 
-#include <errno.h>
 #include <sched.h>
-#include <sys/ipc.h>
-#include <sys/msg.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 #include <unistd.h>
 
 #include "../conform/raw_peer.h"
-#include "sysv/table.h"
-
-static const sill_port_options *sysv(void)
-{
-    static sill_port_options options = SILL_PORT_OPTIONS_INIT;
-    options.family = SILL_FAMILY_SYSV;
-    return &options;
-}
-
-/* ---- what is there ---- */
-
-/* The key that the record of this server tells. */
-static key_t key_of(const char *name)
-{
-    char file[100], path[SUPPORT_PATH_SIZE];
-    size_t size;
-    struct sill__owner_info info;
-    key_t key = 0;
-    sill__owner_file_name(SILL__OWNER_SERVER, name, file);
-    support_path(path, file);
-    char *text = support_read_file(path, &size);
-    assert_non_null(text);
-    assert_int_equal(0, sill__owner_parse(text, size, &info));
-    free(text);
-    assert_true(sill__table_parse(info.object, &key));
-    return key;
-}
-
-static bool has_record(const char *name)
-{
-    char file[100], path[SUPPORT_PATH_SIZE];
-    sill__owner_file_name(SILL__OWNER_SERVER, name, file);
-    support_path(path, file);
-    return support_exists(path);
-}
-
-static unsigned count_sets(key_t key)
-{
-    unsigned count = 0;
-    for (int block = 0; block < SILL__BLOCKS; block++)
-        count += semget(key + block, 0, 0) >= 0;
-    return count;
-}
-
-static unsigned count_queues(key_t key)
-{
-    unsigned count = 0;
-    for (int i = 0; i < 2 * SILL__SLOTS_OF_BLOCK * 4; i++)
-        count += msgget(key + i, 0) >= 0;
-    return count;
-}
-
-static void nothing_is_left(key_t key)
-{
-    assert_int_equal(0, count_sets(key));
-    assert_int_equal(0, count_queues(key));
-}
+#include "sysv_rig.h"
 
 /* ---- helpers ---- */
 
