@@ -12,12 +12,16 @@
 
 #include <string.h>
 
+#include "clock.h"
 #include "memory.h"
 #include "status.h"
 #include "step.h"
 
 /* A body of which more than this is missing is read in place, not through the scratch memory. */
 #define DIRECT_MIN 16384
+
+/* What a sender waits for at most until the peer has read on, when it has sent all. */
+#define ARRIVAL_NS INT64_C(1000000000)
 
 /* Answers that nobody waits to write (bells, refusals, TAKEN) can be called for by a peer that
  * never reads them. One that keeps the rules leaves a few unread for each of its threads. */
@@ -101,7 +105,7 @@ static void unexport(struct sill__stream *s, const struct sill__writing *w, unsi
     s->conn->ops->unexport(s->conn, values, count);
 }
 
-bool sill__stream_arrived(struct sill__stream *s, bool handles)
+static bool has_arrived(const struct sill__stream *s, bool handles)
 {
     if (s->conn == NULL)
         return true;
@@ -110,12 +114,23 @@ bool sill__stream_arrived(struct sill__stream *s, bool handles)
     return !handles || s->conn->ops->untaken == NULL || s->conn->ops->untaken(s->conn) == 0;
 }
 
+bool sill__stream_arrived(void *arrival)
+{
+    const struct sill__arrival *a = arrival;
+    return has_arrived(a->stream, a->handles) || *a->peer_dead;
+}
+
+int64_t sill__arrival_deadline(int64_t deadline)
+{
+    return sill__earlier(deadline, sill__now_ns() + ARRIVAL_NS);
+}
+
 bool sill__stream_settled(struct sill__stream *s)
 {
     int rc = sill__stream_flush(s);
     if (rc != 0)
         return rc != SILL_AGAIN;
-    return sill__stream_arrived(s, true);
+    return has_arrived(s, true);
 }
 
 int sill__stream_prepare(struct sill__stream *s, struct sill__writing *w,
