@@ -226,7 +226,8 @@ static int find_client(struct sill__house *house, struct sill__sysv_conn **out, 
     int status = SILL_AGAIN;
     for (unsigned slot = 0; slot < house->table.blocks * SILL__SLOTS_OF_BLOCK; slot++) {
         if (slot % SILL__SLOTS_OF_BLOCK == 0 &&
-            !sill__block_values(house->table.sets[slot / SILL__SLOTS_OF_BLOCK], values))
+            !sill__block_values(house->table.sets[slot / SILL__SLOTS_OF_BLOCK], values) &&
+            slot == 0)
             return sill__fail_os("semctl", errno, "The semaphores of this server are gone.");
         *free += of(values, slot, SILL__SLOT_FREE);
         if (status != SILL_AGAIN || house->at[slot] != NULL ||
@@ -265,8 +266,7 @@ static bool collect_block(struct sill__house *house, unsigned block, struct sill
 {
     unsigned short values[SILL__BLOCK_SEMS] = {0};
     int set = house->table.sets[block];
-    if (!sill__block_values(set, values))
-        return false;
+    bool there = sill__block_values(set, values);
     for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++) {
         unsigned slot = block * SILL__SLOTS_OF_BLOCK + i;
         struct sill__sysv_conn *conn = house->at[slot];
@@ -277,7 +277,7 @@ static bool collect_block(struct sill__house *house, unsigned block, struct sill
         if (conn == NULL && rang) {
             *waits = true;
         } else if (conn == NULL || conn == GONE) {
-            if (ended)
+            if (ended && (there || conn == GONE))
                 reclaim(house, slot);
         } else if (conn->wait != NULL && (rang || (ended && !conn->told_end))) {
             if (*count == capacity)

@@ -80,7 +80,12 @@ int sill__sem_drain(int set, unsigned number)
 
 bool sill__block_values(int set, unsigned short values[SILL__BLOCK_SEMS])
 {
-    return semctl(set, 0, GETALL, (union sem_argument){.array = values}) == 0;
+    if (semctl(set, 0, GETALL, (union sem_argument){.array = values}) == 0)
+        return true;
+    memset(values, 0, SILL__BLOCK_SEMS * sizeof *values);
+    for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++)
+        values[sill__slot_sem(i, SILL__SLOT_CLIENT_END)] = SILL__END_DIED;
+    return false;
 }
 
 /* Adds 1 and takes it away with SEM_UNDO: when this process ends, the kernel adds 1 for good. */
@@ -107,6 +112,11 @@ static int out_of(const char *call, int code, const char *what, const char *limi
             "The system has no room for another %s; \"ipcs\" shows what takes it, "
             "and the limit %s can be raised with sysctl.",
             what, limit);
+    if (code == E2BIG || code == EINVAL)
+        return sill__fail_os_as(SILL_LIMIT, call, code,
+                                "The system allows no %s as large as is needed; the limit %s can "
+                                "be raised with sysctl.",
+                                what, limit);
     if (code == ENOMEM)
         return sill__fail_os_as(SILL_NO_MEMORY, call, code, "There is no memory for a %s.", what);
     return sill__fail_os(call, code, "A %s cannot be made.", what);
@@ -114,6 +124,8 @@ static int out_of(const char *call, int code, const char *what, const char *limi
 
 static int undo_failed(int code)
 {
+    if (code == E2BIG)
+        return out_of("semop", code, "group of operations", "kernel.sem (SEMOPM)");
     return out_of("semop", code, "undo entry of a semaphore", "SEMMNU");
 }
 
@@ -290,18 +302,26 @@ void sill__seat_end_server(const struct sill__seat *seat)
 
 void sill__seat_reclaim(const struct sill__seat *seat)
 {
-    unsigned end = sill__slot_sem(seat->slot, SILL__SLOT_SERVER_END);
-    struct sembuf again[] = {change(end, -SILL__END_CLOSED, 0), change(end, 1, 0),
-                             change(end, -1, SEM_UNDO)};
+    unsigned server_end = sill__slot_sem(seat->slot, SILL__SLOT_SERVER_END);
+    unsigned client_end = sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_END);
+    struct sembuf operations[5];
+    unsigned count = 0;
     sill__seat_remove(seat);
+    SILL__STEP(slot_emptied);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_RANG), 0);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_WANTS), 0);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_SERVER_WANTS), 0);
-    sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_END), 0);
     sill__sem_drain(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_BELL));
-    if (sill__sem_value(seat->set, end) > 0 && apply(seat->set, again, 3) != 0)
-        return; /* somebody has meddled with it: never to be used again */
-    sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_FREE), 1);
+    /* Free and no longer ended in one: between the two a client would seem to use it. */
+    int ended = sill__sem_value(seat->set, client_end);
+    if (ended > 0)
+        operations[count++] = change(client_end, -ended, 0);
+    if (sill__sem_value(seat->set, server_end) > 0) {
+        operations[count++] = change(server_end, -SILL__END_CLOSED, 0);
+        count = prepay(operations, count, server_end);
+    }
+    operations[count++] = change(sill__slot_sem(seat->slot, SILL__SLOT_FREE), 1, 0);
+    apply(seat->set, operations, count); /* if somebody has meddled: never to be used again */
 }
 
 void sill__table_end(const struct sill__table *table)
@@ -358,8 +378,10 @@ static int find_all(struct sill__table *table, key_t key, const char *name)
     int blocks = sill__sem_value(table->sets[0], SILL__SEM_BLOCKS);
     table->blocks = 1;
     for (int i = 1; i < blocks && i < SILL__BLOCKS; i++)
-        if (find_set(key + (key_t)i, &table->sets[i], &info) != SILL_OK)
-            table->sets[i] = -1;
+        if (find_set(key + (key_t)i, &table->sets[i], &info) != SILL_OK ||
+            (sill__sem_value(table->sets[i], SILL__SEM_MAGIC) != 0 &&
+             !is_block(table->sets[i], "")))
+            table->sets[i] = -1; /* not made yet, or another server's */
     if (blocks > 1)
         table->blocks = blocks < SILL__BLOCKS ? (unsigned)blocks : SILL__BLOCKS;
     return SILL_OK;
@@ -450,19 +472,36 @@ static void learn_blocks(struct sill__table *table)
     }
 }
 
+/* A server that does not look may have been rung so often that its bell is full. 0 or an errno. */
+static int prepay_bell(int set)
+{
+    struct sembuf up_first[2];
+    unsigned count = prepay(up_first, 0, SILL__SEM_BELL);
+    if (apply(set, up_first, count) == 0)
+        return 0;
+    struct sembuf down_first[2] = {up_first[1], up_first[0]};
+    return errno == ERANGE && apply(set, down_first, count) == 0 ? 0 : errno;
+}
+
 int sill__table_take(struct sill__table *table, struct sill__seat *out)
 {
     struct sembuf operations[2];
     int status = SILL_AGAIN;
     /* The bell first: where the kernel takes back set by set, the last one first, the server then
      * finds the reason when it wakes. (It looks twice in any case.) */
-    if (apply(table->sets[0], operations, prepay(operations, 0, SILL__SEM_BELL)) != 0)
-        return errno == EIDRM || errno == EINVAL ? just_ended() : undo_failed(errno);
+    int code = prepay_bell(table->sets[0]);
+    if (code != 0)
+        return code == EIDRM || code == EINVAL ? just_ended() : undo_failed(code);
     learn_blocks(table);
     for (unsigned block = 0; status == SILL_AGAIN && block < table->blocks; block++)
         status = take_in(table, block, out);
     if (status != SILL_OK)
         apply(table->sets[0], operations, take_back(operations, 0, SILL__SEM_BELL));
+    /* A server that ends says so first and looks at the slots second: one of the two sees it. */
+    if (status == SILL_OK && sill__sem_value(table->sets[0], SILL__SEM_ENDED) != 0) {
+        sill__seat_give_back(out);
+        return just_ended();
+    }
     return status;
 }
 

@@ -119,7 +119,7 @@ void sill__sem_set(int set, unsigned number, int value);
 bool sill__sem_raise(int set, unsigned number);
 /* Takes everything away. Its value before, or -1: the set is gone. */
 int sill__sem_drain(int set, unsigned number);
-/* All values of a block. False: the set is gone. */
+/* All values of a block. False: the set is gone; to whoever asks, all its clients have died. */
 bool sill__block_values(int set, unsigned short values[SILL__BLOCK_SEMS]);
 
 /* ---- the server's side ---- */
