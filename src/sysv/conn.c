@@ -47,7 +47,6 @@
 #define FIRST_PAUSE INT64_C(500000) /* while all slots are taken: between tries */
 #define LAST_PAUSE  INT64_C(20000000)
 #define TIDY_TRIES  20 /* 1 ms apart: until an ending server has let go of its record */
-#define CHUNK_MIN   64
 
 /* A message in a queue. */
 struct parcel {
@@ -105,7 +104,8 @@ static size_t chunk_of(int queue)
     struct msqid_ds info;
     if (msgctl(queue, IPC_STAT, &info) != 0 || info.msg_qbytes / 2 > SILL__SYSV_CHUNK)
         return SILL__SYSV_CHUNK;
-    return info.msg_qbytes / 2 > CHUNK_MIN ? (size_t)info.msg_qbytes / 2 : CHUNK_MIN;
+    return info.msg_qbytes / 2 > SILL__QUEUE_LEAST ? (size_t)info.msg_qbytes / 2
+                                                   : SILL__QUEUE_LEAST;
 }
 
 int sill__sysv_conn_make(struct sill__sysv_conn **out, const struct sill__seat *seat, int in,
@@ -147,6 +147,11 @@ static int send_failed(int code)
 {
     if (code == EIDRM || code == EINVAL)
         return peer_gone();
+    if (code == EMSGSIZE)
+        return sill__fail_os_as(SILL_LIMIT, "msgsnd", EINVAL,
+                                "The system allows no message of %d bytes; the limit kernel.msgmax "
+                                "can be raised with sysctl.",
+                                SILL__QUEUE_LEAST);
     if (code == ENOMEM)
         return sill__fail_os_as(SILL_NO_MEMORY, "msgsnd", code,
                                 "There is no memory for a message.");
@@ -161,10 +166,12 @@ static int put(struct sill__sysv_conn *conn, const struct parcel *parcel, size_t
     while (msgsnd(conn->out, parcel, *size, IPC_NOWAIT) != 0) {
         if (errno == EINTR)
             continue;
-        if (errno != EINVAL || *size <= CHUNK_MIN)
+        if (errno != EINVAL)
             return errno;
         if (msgctl(conn->out, IPC_STAT, &info) != 0)
             return EIDRM;
+        if (*size <= SILL__QUEUE_LEAST)
+            return EMSGSIZE;
         conn->chunk = *size = *size / 2;
     }
     return 0;

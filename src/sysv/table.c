@@ -571,11 +571,16 @@ static key_t queue_key(const struct sill__seat *seat, enum sill__way way)
 
 static int make_queue(key_t key, int *out)
 {
+    struct msqid_ds info;
     int queue = msgget(key, IPC_CREAT | IPC_EXCL | 0600);
     if (queue < 0 && errno == EEXIST)
         return SILL_EXISTS;
     if (queue < 0)
         return out_of("msgget", errno, "message queue", "kernel.msgmni");
+    if (msgctl(queue, IPC_STAT, &info) == 0 && info.msg_qbytes < SILL__QUEUE_LEAST) {
+        msgctl(queue, IPC_RMID, NULL);
+        return out_of("msgget", E2BIG, "message queue", "kernel.msgmnb");
+    }
     *out = queue;
     return SILL_OK;
 }

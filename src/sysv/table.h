@@ -56,6 +56,7 @@
 enum {
     SILL__SLOTS_OF_BLOCK = 32,
     SILL__BLOCKS = 256,     /* 8192 connections, 16384 queues: half of what Linux has by default */
+    SILL__QUEUE_LEAST = 64, /* bytes that a queue, and a message in it, must be allowed to have */
     SILL__SEGMENT_KEYS = 8, /* of a slot and a way */
     SILL__KEY_FIRST =
         0x01000000, /* of first blocks; never IPC_PRIVATE, and room for what follows */

@@ -517,6 +517,11 @@ static int play_limits(int argc, char **argv)
     rig_start(&rig, sysv());
     say_limit(sill_connect(&port, rig.name, sysv()), "msgmni");
     set_limit("msgmni", "100");
+    set_limit("msgmnb", "63");
+    say_limit(sill_connect(&port, rig.name, sysv()), "msgmnb");
+    set_limit("msgmnb", "16384");
+    set_limit("msgmax", "20");
+    say_limit(sill_connect(&port, rig.name, sysv()), "msgmax");
     set_limit("msgmax", "500");
     set_limit("msgmnb", "700");
     set_limit("shmmni", "0");
@@ -547,7 +552,7 @@ static void limits_are_told(void **state)
         support_finish(process);
         support_skip("this process may not make an IPC namespace");
     }
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 7; i++)
         support_expect(process, "SILL_LIMIT 1");
     support_expect(process, "SILL_OK");
     support_expect(process, "0");
