@@ -6,23 +6,9 @@
  * of the one that meddles. Nothing may crash, block or go round for ever; and if nobody meddled,
  * nothing may be left.
  *
- * All of it happens in an IPC namespace of this process, which goes with it however it ends; where
- * there can be none, nothing is tried.
+ * All of it happens in an IPC namespace of this process; where there can be none, nothing is tried.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ipc.h>
-#include <sys/msg.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "fuzz_sysv.h"
 
 #include <sill/policy.h>
 #include <sill/region.h>
@@ -30,12 +16,9 @@
 #include "backends.h"
 #include "channel.h"
 #include "owner.h"
-#include "status.h"
+#include "region_internal.h"
 #include "sysv/conn.h"
 #include "sysv/table.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 enum { CLIENTS = 3, ACCEPTED = 4, SLOTS = 40, STEPS = 200, EVENTS = 5 };
 
@@ -45,8 +28,7 @@ struct end {
 };
 
 struct world {
-    const uint8_t *data;
-    size_t size;
+    struct input in;
     struct sill__named_listen listen;
     sill__wait *wait;
     struct end clients[CLIENTS], accepted[ACCEPTED];
@@ -54,124 +36,17 @@ struct world {
     bool meddled;
 };
 
-static char directory[64];
 static const struct sill__channel_ops *ops;
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
-/* Every failure has told a status that there is, and what it was. */
-static bool succeeded(int status)
-{
-    require(status <= 0 && status > -1000);
-    return status == SILL_OK;
-}
-
-/* ---- a namespace of our own ---- */
-
-static bool write_text(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
-static bool leave_namespace(void)
-{
-    char map[64];
-    if (unshare(CLONE_NEWIPC) == 0)
-        return true;
-    snprintf(map, sizeof map, "%u %u 1", (unsigned)geteuid(), (unsigned)geteuid());
-    return unshare(CLONE_NEWUSER | CLONE_NEWIPC) == 0 && write_text("/proc/self/uid_map", map);
-}
-
-static void remove_directory(void)
-{
-    char path[96];
-    snprintf(path, sizeof path, "%s/.lock", directory);
-    unlink(path);
-    rmdir(directory);
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    const char *base = getenv("TMPDIR");
-    (void)argc;
-    (void)argv;
-    if (!leave_namespace()) {
-        puts("skipped: this process may not make an IPC namespace");
-        exit(0);
-    }
-    snprintf(directory, sizeof directory, "%.40s/sill-fuzz-XXXXXX", base != NULL ? base : "/tmp");
-    require(mkdtemp(directory) != NULL);
-    atexit(remove_directory);
-    ops = sill__channel_of_family(SILL_FAMILY_SYSV);
-    return 0;
-}
-
-/* How many there are, and removes them all. */
-static int sweep(void)
-{
-    struct msqid_ds queue;
-    struct semid_ds set;
-    struct shmid_ds segment;
-    int count = 0, last, id;
-    last = msgctl(0, MSG_INFO, (void *)&queue);
-    for (int i = 0; i <= last; i++)
-        if ((id = msgctl(i, MSG_STAT, &queue)) >= 0)
-            count += msgctl(id, IPC_RMID, NULL) == 0;
-    last = semctl(0, 0, SEM_INFO, &set);
-    for (int i = 0; i <= last; i++)
-        if ((id = semctl(i, 0, SEM_STAT, &set)) >= 0)
-            count += semctl(id, 0, IPC_RMID) == 0;
-    last = shmctl(0, SHM_INFO, (void *)&segment);
-    for (int i = 0; i <= last; i++)
-        if ((id = shmctl(i, SHM_STAT, &segment)) >= 0)
-            count += shmctl(id, IPC_RMID, NULL) == 0;
-    return count;
-}
-
-/* ---- input ---- */
-
-static unsigned next(struct world *w)
-{
-    if (w->size == 0)
-        return 0;
-    w->size--;
-    return *w->data++;
-}
-
-static int next_number(struct world *w)
-{
-    static const int known[] = {0, 1, 2, 3, 255, 256, 257, 20961, 20962, 32766, 32767};
-    unsigned n = next(w);
-    return n < 128 ? known[n % (sizeof known / sizeof known[0])] : (int)((n & 127) << 8 | next(w));
-}
-
-static const char *next_bytes(struct world *w, size_t *size)
-{
-    size_t wanted = next(w) * 40;
-    *size = wanted < w->size ? wanted : w->size;
-    const char *at = (const char *)w->data;
-    w->data += *size;
-    w->size -= *size;
-    return at;
-}
 
 static struct end *next_end(struct world *w)
 {
-    unsigned n = next(w) % (CLIENTS + ACCEPTED);
+    unsigned n = next(&w->in) % (CLIENTS + ACCEPTED);
     return n < CLIENTS ? &w->clients[n] : &w->accepted[n - CLIENTS];
 }
 
 static struct sill__seat next_seat(struct world *w)
 {
-    unsigned slot = next(w) % SLOTS;
+    unsigned slot = next(&w->in) % SLOTS;
     key_t block = w->key + (key_t)(slot / SILL__SLOTS_OF_BLOCK);
     return (struct sill__seat){w->key, semget(w->key, 0, 0), semget(block, 0, 0), slot};
 }
@@ -181,7 +56,7 @@ static struct sill__seat next_seat(struct world *w)
 static void dial(struct world *w)
 {
     const struct sill__expect expect = {0};
-    struct end *end = &w->clients[next(w) % CLIENTS];
+    struct end *end = &w->clients[next(&w->in) % CLIENTS];
     if (end->conn != NULL || !succeeded(ops->wait->create(&end->wait)))
         return;
     if (!succeeded(sill__client_open(&end->conn, ops, "fuzz", directory, &expect, 1)) ||
@@ -212,7 +87,7 @@ static void look(struct world *w, sill__wait *wait)
     size_t count = 0;
     if (wait == NULL)
         return;
-    succeeded(sill__wait_for(wait, 0, events, 1 + next(w) % EVENTS, &count));
+    succeeded(sill__wait_for(wait, 0, events, 1 + next(&w->in) % EVENTS, &count));
     require(count <= EVENTS);
     for (size_t i = 0; i < count; i++) {
         bool known = events[i].key == w;
@@ -228,14 +103,14 @@ static void send_some(struct world *w, sill__conn *conn)
 {
     struct sill__bytes part;
     size_t sent = 0;
-    part.data = next_bytes(w, &part.size);
+    part.data = next_bytes(&w->in, &part.size);
     if (part.size > 0 && succeeded(ops->send(conn, &part, 1, NULL, 0, &sent)))
         require(sent > 0 && sent <= part.size);
 }
 
 static void receive_some(struct world *w, sill__conn *conn)
 {
-    size_t capacity = 1 + next(w) * 40, got = 0;
+    size_t capacity = 1 + next(&w->in) * 40, got = 0;
     char *buffer = malloc(capacity);
     require(buffer != NULL);
     if (succeeded(ops->recv(conn, buffer, capacity, &got)))
@@ -246,13 +121,14 @@ static void receive_some(struct world *w, sill__conn *conn)
 /* Opens what a handle's number leads to, as a link does. */
 static void import(struct world *w, sill__conn *conn)
 {
-    uint64_t value = next(w);
+    uint64_t value = next(&w->in);
     sill_handle handle = SILL_NO_HANDLE;
     sill_region *region = NULL;
     sill_region_options options = SILL_REGION_OPTIONS_INIT;
     options.kind = ops->region;
     options.read_only = 1;
-    value = value < 200 ? value % 16 : value << (next(w) % 57);
+    value = value < 200 ? (uint64_t)shmget(w->key + (key_t)(value % 32), 0, 0)
+                        : value << (next(&w->in) % 57);
     if (!succeeded(ops->import_handle(conn, value, &handle)))
         return;
     if (succeeded(sill_region_open_handle(&region, handle, &options)))
@@ -264,13 +140,20 @@ static void pass(struct world *w, sill__conn *conn)
 {
     char object[64];
     uint64_t value = 0;
+    sill_region *region = NULL;
+    sill_handle handle = SILL_NO_HANDLE;
     unsigned before = ops->untaken(conn);
     bool kept = ops->region_object(conn, object);
-    require(succeeded(ops->export_handle(conn, kept ? next_number(w) : 7, &value)));
-    if (next(w) % 2 == 0)
+    size_t size = (size_t)next_number(&w->in) + 1;
+    if (!succeeded(sill__region_create_passed(&region, ops->region, size, kept ? object : NULL)))
+        return;
+    require(succeeded(sill_region_handle(region, &handle)) &&
+            succeeded(ops->export_handle(conn, handle, &value)));
+    sill_region_close(region);
+    if (next(&w->in) % 2 == 0)
         ops->unexport(conn, &value, 1);
     else
-        succeeded(ops->taken(conn, next(w) % 3));
+        succeeded(ops->taken(conn, next(&w->in) % 3));
     require(ops->untaken(conn) <= before + 1);
 }
 
@@ -288,7 +171,7 @@ static void use(struct world *w)
     struct end *end = next_end(w);
     if (end->conn == NULL)
         return;
-    switch (next(w) % 8) {
+    switch (next(&w->in) % 8) {
     case 0:
     case 1:
         send_some(w, end->conn);
@@ -317,11 +200,11 @@ static void use(struct world *w)
 static void set_semaphore(struct world *w)
 {
     struct sill__seat seat = next_seat(w);
-    unsigned number = next(w) % (SILL__SEM_HEADER + SILL__SLOT_SEMS);
+    unsigned number = next(&w->in) % (SILL__SEM_HEADER + SILL__SLOT_SEMS);
     if (number >= SILL__SEM_HEADER)
         number = sill__slot_sem(seat.slot, (enum sill__slot_sem)(number - SILL__SEM_HEADER));
-    int value = next_number(w);
-    if (next(w) % 2 == 0) {
+    int value = next_number(&w->in);
+    if (next(&w->in) % 2 == 0) {
         semctl(seat.set, (int)number, SETVAL, value);
     } else {
         struct sembuf change = {(unsigned short)number, (short)value, IPC_NOWAIT};
@@ -332,13 +215,13 @@ static void set_semaphore(struct world *w)
 static void meddle_with_queue(struct world *w)
 {
     struct sill__seat seat = next_seat(w);
-    key_t key = w->key + (key_t)(2 * seat.slot + next(w) % 2);
-    unsigned what = next(w) % 8;
+    key_t key = w->key + (key_t)(2 * seat.slot + next(&w->in) % 2);
+    unsigned what = next(&w->in) % 8;
     int queue = msgget(key, what == 0 ? IPC_CREAT | 0600 : 0);
     struct {
         long type;
         char bytes[10200];
-    } message = {.type = 1 + next_number(w)};
+    } message = {.type = 1 + next_number(&w->in)};
     struct msqid_ds info;
     size_t size;
     const char *bytes;
@@ -350,8 +233,8 @@ static void meddle_with_queue(struct world *w)
         break;
     case 2:
         if (msgctl(queue, IPC_STAT, &info) == 0) {
-            info.msg_perm.mode = next(w) % 2 == 0 ? 0600 : 0666;
-            info.msg_qbytes = (msglen_t)next_number(w);
+            info.msg_perm.mode = next(&w->in) % 2 == 0 ? 0600 : 0666;
+            info.msg_qbytes = (msglen_t)next_number(&w->in);
             msgctl(queue, IPC_SET, &info);
         }
         break;
@@ -359,7 +242,7 @@ static void meddle_with_queue(struct world *w)
         (void)!msgrcv(queue, &message, sizeof message.bytes, 0, IPC_NOWAIT);
         break;
     default:
-        bytes = next_bytes(w, &size);
+        bytes = next_bytes(&w->in, &size);
         memcpy(message.bytes, bytes, size);
         msgsnd(queue, &message, size, IPC_NOWAIT);
         break;
@@ -369,38 +252,40 @@ static void meddle_with_queue(struct world *w)
 static void meddle_with_segment(struct world *w)
 {
     struct sill__seat seat = next_seat(w);
-    enum sill__way way = next(w) % 2 == 0 ? SILL__TO_SERVER : SILL__TO_CLIENT;
+    enum sill__way way = next(&w->in) % 2 == 0 ? SILL__TO_SERVER : SILL__TO_CLIENT;
     key_t key = 0;
     if (!sill__seat_segment_key(&seat, way, &key))
         return;
-    int id = shmget(key, (size_t)next_number(w) + 1, IPC_CREAT | (next(w) % 4 == 0 ? 0644 : 0600));
-    uint64_t header[8] = {UINT64_C(0x6e6f696765724c49), UINT64_C(5) << 32 | 1, next(w)};
+    int id = shmget(key, (size_t)next_number(&w->in) + 1,
+                    IPC_CREAT | (next(&w->in) % 4 == 0 ? 0644 : 0600));
+    uint64_t header[8] = {UINT64_C(0x6e6f696765724c49), UINT64_C(5) << 32 | 1, next(&w->in)};
     void *at = shmat(id, NULL, 0);
     if (at == (void *)-1)
         return;
     struct shmid_ds info;
-    if (shmctl(id, IPC_STAT, &info) == 0 && info.shm_segsz >= sizeof header && next(w) % 2 == 0)
+    if (shmctl(id, IPC_STAT, &info) == 0 && info.shm_segsz >= sizeof header &&
+        next(&w->in) % 2 == 0)
         memcpy(at, header, sizeof header);
     shmdt(at);
-    if (next(w) % 4 == 0)
+    if (next(&w->in) % 4 == 0)
         sill__seat_segment_taken(&seat, way, id);
 }
 
 static void meddle_with_set(struct world *w)
 {
-    key_t key = w->key + (key_t)(next(w) % 3);
-    unsigned what = next(w) % 4;
-    int set = semget(key, SILL__BLOCK_SEMS - (int)(next(w) % 8 == 0), IPC_CREAT | 0600);
+    key_t key = w->key + (key_t)(next(&w->in) % 3);
+    unsigned what = next(&w->in) % 4;
+    int set = semget(key, SILL__BLOCK_SEMS - (int)(next(&w->in) % 8 == 0), IPC_CREAT | 0600);
     struct semid_ds info;
     if (what == 0) {
         semctl(set, 0, IPC_RMID);
     } else if (what == 1 && semctl(set, 0, IPC_STAT, &info) == 0) {
-        info.sem_perm.mode = next(w) % 2 == 0 ? 0600 : 0666;
+        info.sem_perm.mode = next(&w->in) % 2 == 0 ? 0600 : 0666;
         semctl(set, 0, IPC_SET, &info);
     } else if (what == 2) {
         unsigned short values[SILL__BLOCK_SEMS];
         for (int i = 0; i < SILL__BLOCK_SEMS; i++)
-            values[i] = (unsigned short)(i < 4 ? next_number(w) : (int)next(w));
+            values[i] = (unsigned short)(i < 4 ? next_number(&w->in) : (int)next(&w->in));
         semctl(set, 0, SETALL, values);
     }
 }
@@ -411,15 +296,15 @@ static void clean_record(struct world *w)
     char object[64] = "sysv-";
     key_t key = 0;
     size_t size;
-    const char *bytes = next_bytes(w, &size);
-    if (next(w) % 4 == 0)
+    const char *bytes = next_bytes(&w->in, &size);
+    if (next(&w->in) % 4 == 0)
         memcpy(object + 5, bytes, size < 50 ? size : 50);
     else
-        snprintf(object + 5, 50, "%08x", (unsigned)(w->key + next_number(w) - 300));
+        snprintf(object + 5, 50, "%08x", (unsigned)(w->key + next_number(&w->in) - 300));
     struct sill__table table;
     struct sill__seat seat;
     const struct sill__place place = {
-        .name = next(w) % 2 == 0 ? "fuzz" : "other", .directory = directory, .object = object};
+        .name = next(&w->in) % 2 == 0 ? "fuzz" : "other", .directory = directory, .object = object};
     if (sill__table_parse(object, &key)) {
         require(key >= SILL__KEY_FIRST && key <= SILL__KEY_LAST);
         if (succeeded(sill__table_open(&table, key, place.name)) &&
@@ -432,7 +317,7 @@ static void clean_record(struct world *w)
 static void meddle(struct world *w)
 {
     w->meddled = true;
-    switch (next(w) % 8) {
+    switch (next(&w->in) % 8) {
     case 0:
     case 1:
     case 2:
@@ -458,7 +343,7 @@ static void meddle(struct world *w)
 
 static void step(struct world *w)
 {
-    switch (next(w) % 8) {
+    switch (next(&w->in) % 8) {
     case 0:
         dial(w);
         break;
@@ -469,7 +354,7 @@ static void step(struct world *w)
         look(w, w->wait);
         break;
     case 3:
-        look(w, w->clients[next(w) % CLIENTS].wait);
+        look(w, w->clients[next(&w->in) % CLIENTS].wait);
         break;
     case 4:
     case 5:
@@ -506,13 +391,14 @@ static int forget(void *arg, const struct sill__owner_info *info)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world w = {.data = data, .size = size};
+    struct world w = {.in = {data, size}};
+    ops = sill__channel_of_family(SILL_FAMILY_SYSV);
     if (!succeeded(sill__listener_open(&w.listen, ops, "fuzz", directory, SILL_ACCESS_USER)))
         abort();
     w.key = key_of_record();
     require(succeeded(ops->wait->create(&w.wait)) &&
             succeeded(ops->watch_listen(w.listen.listen, w.wait, &w)));
-    for (int i = 0; i < STEPS && w.size > 0; i++)
+    for (int i = 0; i < STEPS && w.in.size > 0; i++)
         step(&w);
     bool server_first = size % 2 == 0;
     if (server_first)
