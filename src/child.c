@@ -31,6 +31,15 @@ static const sill_child_io *io_of(const sill_child_options *options, int stream)
     return stream == 0 ? &options->in : stream == 1 ? &options->out : &options->err;
 }
 
+/* Looked at before anything is made: one that is not open could soon be one of ours. */
+static int check_handle(sill_handle handle)
+{
+    return sill__child_has(handle)
+               ? SILL_OK
+               : sill__fail(SILL_INVALID, "The handle %lld for the child is not open.",
+                            (long long)handle);
+}
+
 static int check_options(const char *const *arguments, const sill_child_options *options)
 {
     static const char *const names[] = {"in", "out", "err"};
@@ -52,7 +61,13 @@ static int check_options(const char *const *arguments, const sill_child_options 
         if (io->how == SILL_CHILD_HANDLE && io->handle == SILL_NO_HANDLE)
             return sill__fail(SILL_INVALID, "The option %s names no handle.", names[i]);
     }
-    return SILL_OK;
+    int status = SILL_OK;
+    for (int i = 0; i < 3 && status == SILL_OK; i++)
+        if (io_of(options, i)->how == SILL_CHILD_HANDLE)
+            status = check_handle(io_of(options, i)->handle);
+    for (unsigned i = 0; i < options->handle_count && status == SILL_OK; i++)
+        status = check_handle(options->handles[i]);
+    return status;
 }
 
 static void streams_close(struct streams *streams, bool pipes)
@@ -151,6 +166,7 @@ static void abandon(sill_child **children, unsigned count)
         sill_child_kill(children[i]);
         sill_child_wait(children[i], NULL, -1);
         sill_child_close(children[i]);
+        children[i] = NULL;
     }
 }
 

@@ -59,6 +59,8 @@ struct sill__source {
     void (*arm)(struct sill__source *source, bool on);
     /* After arming and a fence: whether the peer makes none, so that it must be made for it. */
     bool (*lazy)(struct sill__source *source);
+    /* Whether the peer says that something is about to come. */
+    bool (*soon)(struct sill__source *source);
     /* Rings the bell that was held back (sill__hub_hold). */
     void (*ring)(struct sill__source *source);
     bool hot;
@@ -184,6 +186,7 @@ int sill__hub_pollable(struct sill__hub *hub, sill_handle *out);
 /* How long one wait looks before it sleeps. Zero at its beginning. */
 struct sill__patience {
     int64_t since, end, ask; /* end 0: it has not begun to look */
+    int64_t last;            /* until when it looks on for what is about to come; 0: not needed yet */
     bool over;
 };
 enum sill__spun {

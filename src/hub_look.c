@@ -14,7 +14,9 @@
  * (barrier.h), look once more. docs/model checks it.
  *
  * How long a leader looks adapts: looks that came to nothing several times in a row are shortened
- * by half, down to a sixteenth, and a message that would have come in time restores them.
+ * by half, down to a sixteenth, and a message that would have come in time restores them. A peer that
+ * is writing a large message says so when little of it is left; then it is worth while to look on,
+ * for a sleep and a wake-up would take longer.
  */
 #include "hub.h"
 
@@ -24,6 +26,7 @@
 #define ASK_NS      INT64_C(50000) /* between looks at the wait set while busy */
 #define CLOCK_LOOKS 64             /* looks between looks at the clock */
 #define POLL_LOOKS  16             /* looks between questions to `done` */
+#define SOON_NS     INT64_C(100000) /* how long to look on, since something is about to come */
 #define IN_VAIN_MAX 4
 #define STREAM_RUN  8              /* messages at one go that make a stream of them */
 #define STREAM_REST 64             /* and how long it is then left alone, in sill__relax */
@@ -242,12 +245,29 @@ static bool begin(struct sill__hub *hub, unsigned count, struct sill__patience *
     return false;
 }
 
+/* The time to look is over. True: it goes on, since a peer says that something is about to come.
+ * Peers may lie, so once, and not for long. */
+static bool look_on(struct sill__hub *hub, struct sill__patience *patience)
+{
+    bool soon = false;
+    for (struct sill__source *s = hub->hot; s != NULL && !soon; s = s->hot_next)
+        soon = s->soon(s);
+    if (!soon)
+        return false;
+    int64_t now = sill__now_ns();
+    if (patience->last == 0)
+        patience->last = now + SOON_NS;
+    patience->end = sill__earlier(patience->last, now + hub->spin_ns);
+    return now < patience->last;
+}
+
 enum sill__spun sill__hub_spin(struct sill__hub *hub, const struct sill__until *until,
                                struct sill__patience *patience)
 {
     unsigned count = 0;
     bool polls = until->arm != NULL, found = false;
-    if (hub->spin_ns == 0 || (hub->hot == NULL && !polls) || patience->over)
+    if (hub->spin_ns == 0 || (hub->hot == NULL && !polls) ||
+        (patience->over && !look_on(hub, patience)))
         return SILL__SPUN_OUT;
     if (until->deadline == 0)
         return SILL__SPUN_ASK;
@@ -270,9 +290,10 @@ enum sill__spun sill__hub_spin(struct sill__hub *hub, const struct sill__until *
     }
     int64_t now = sill__now_ns();
     if (now >= patience->end) {
+        if (!patience->over)
+            in_vain(hub);
         patience->over = true;
-        in_vain(hub);
-        return SILL__SPUN_OUT;
+        return look_on(hub, patience) ? SILL__SPUN_FOUND : SILL__SPUN_OUT;
     }
     if (now < patience->ask)
         return SILL__SPUN_FOUND; /* `done` is to be asked, or it is too late */

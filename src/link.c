@@ -23,6 +23,7 @@ int sill__link_init(struct sill__link *link, struct sill__hub *hub, sill_port *p
     link->source.seen = sill__link_seen;
     link->source.arm = sill__link_arm;
     link->source.lazy = sill__link_peer_lazy;
+    link->source.soon = sill__link_peer_soon;
     link->source.ring = sill__link_ring_held;
     for (unsigned i = 0; i < SILL__LANES; i++)
         link->lanes[i].link = link;

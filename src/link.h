@@ -369,6 +369,9 @@ void sill__link_close_rings(struct sill__link *link, bool readable);
 void sill__link_unblock(struct sill__link *link);
 /* After publishing: rings if the peer sleeps. */
 void sill__link_ring(struct sill__link *link);
+/* Something will be published soon (or, false, it has been or will not be): the peer is woken now,
+ * if it wants that, or does not go to sleep. It may miss that. */
+void sill__link_soon(struct sill__link *link, bool soon);
 /* After releasing: rings if the peer waits for room. */
 void sill__link_ring_space(struct sill__link *link);
 /* The user is done with a record. */
@@ -385,6 +388,7 @@ unsigned sill__link_looks(struct sill__source *source, const _Atomic uint32_t *w
 void sill__link_seen(struct sill__source *source);
 void sill__link_arm(struct sill__source *source, bool on);
 bool sill__link_peer_lazy(struct sill__source *source);
+bool sill__link_peer_soon(struct sill__source *source);
 void sill__link_ring_held(struct sill__source *source);
 
 /* ---- received.c ---- */

@@ -15,6 +15,8 @@
 #include "status.h"
 #include "step.h"
 
+#define SOON_MIN    (32 * 1024)  /* bytes; what is smaller is copied before anybody is awake */
+#define SOON_MAX    (512 * 1024) /* bytes; copying them takes about as long as waking somebody */
 #define SPARE_LOANS 4 /* books of loans that are kept for the next ones */
 
 bool sill__link_no_memory(int rc)
@@ -76,12 +78,10 @@ void sill__link_give_back(struct sill__link *link, const struct sill__block *blo
     sill__hub_changed(link->hub);
 }
 
-/* The lock is released meanwhile. */
-static void copy_into(struct sill__link *link, void *to, const void *data, size_t size)
+/* The lock is released meanwhile. Returns the time it took, if that is asked for. */
+static int64_t copy_part(struct sill__link *link, unsigned char *to, const unsigned char *data,
+                         size_t size, struct sill__copy_way way)
 {
-    struct sill__copy_way way = {false, false};
-    if (size >= link->policy.nontemporal_min)
-        way = sill__copy_choose(&link->copies, size);
     sill__unlock(&link->hub->lock);
     int64_t since = way.timed ? sill__now_ns() : 0;
     if (way.nontemporal)
@@ -90,6 +90,24 @@ static void copy_into(struct sill__link *link, void *to, const void *data, size_
         sill__copy(to, data, size);
     int64_t took = way.timed ? sill__now_ns() - since : 0;
     sill__lock(&link->hub->lock);
+    return took;
+}
+
+/* A peer that sleeps is woken before the last bytes are copied, so that both go on at once. */
+static void copy_into(struct sill__link *link, void *to, const void *data, size_t size, bool soon)
+{
+    struct sill__copy_way way = {false, false};
+    size_t first = size > SOON_MAX ? (size - SOON_MAX) & ~(size_t)63 : 0;
+    int64_t took = 0;
+    if (size >= link->policy.nontemporal_min)
+        way = sill__copy_choose(&link->copies, size);
+    if (first > 0)
+        took = copy_part(link, to, data, first, way);
+    if (soon && size >= SOON_MIN && link->policy.spin_ns > 0)
+        sill__link_soon(link, true);
+    SILL__STEP(mapped_soon);
+    took += copy_part(link, (unsigned char *)to + first, (const unsigned char *)data + first,
+                      size - first, way);
     if (way.timed)
         sill__copy_took(&link->copies, size, way, took);
 }
@@ -100,7 +118,8 @@ int sill__link_fill_block(struct sill__link *link, struct sill__outgoing *out,
     int rc = take_block(link, size, block, sill__out_deadline(out), out->seen);
     if (rc != 0)
         return rc;
-    copy_into(link, block->data, data, (size_t)size);
+    copy_into(link, block->data, data, (size_t)size,
+              (out->options->flags & SILL_SEND_MORE) == 0);
     SILL__STEP(mapped_copied);
     rc = sill__link_announce(link, out, block);
     if (rc != 0)
@@ -126,11 +145,12 @@ int sill__link_send_mapped(struct sill__link *link, struct sill__outgoing *out)
 {
     struct sill__block block;
     int rc = sill__link_fill_block(link, out, out->data, out->size, &block);
-    if (rc != 0)
-        return rc;
-    rc = sill__link_send_block(link, out, &block, 0);
-    if (rc != 0)
-        sill__link_give_back(link, &block);
+    if (rc == 0) {
+        rc = sill__link_send_block(link, out, &block, 0);
+        if (rc != 0)
+            sill__link_give_back(link, &block);
+    }
+    sill__link_soon(link, false);
     return rc;
 }
 

@@ -243,6 +243,7 @@ static int send_pieces(struct sill__link *link, struct transfer *t)
     }
     if (rc != 0)
         abort_transfer(link, t);
+    sill__link_soon(link, false);
     return rc;
 }
 

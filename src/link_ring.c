@@ -116,6 +116,16 @@ void sill__link_ring(struct sill__link *link)
              &link->rung);
 }
 
+void sill__link_soon(struct sill__link *link, bool soon)
+{
+    if (link->state != SILL__LINK_OPEN || (link->can & SILL_CAN_INLINE) == 0)
+        return;
+    atomic_store_explicit(&link->own->soon, soon, memory_order_relaxed);
+    uint32_t want = atomic_load_explicit(&link->peer_words->want, memory_order_relaxed);
+    if (soon && want % 2 != 0)
+        sill__link_ring(link);
+}
+
 void sill__link_ring_space(struct sill__link *link)
 {
     if (link->state != SILL__LINK_OPEN || link->peer_words == NULL)
@@ -131,6 +141,13 @@ bool sill__link_peer_lazy(struct sill__source *source)
     /* acquire, pairs with the release in ring_bell */
     return link->peer_words != NULL &&
            atomic_load_explicit(&link->peer_words->lazy, memory_order_acquire) != 0;
+}
+
+bool sill__link_peer_soon(struct sill__source *source)
+{
+    const struct sill__link *link = (const struct sill__link *)source;
+    return link->peer_words != NULL &&
+           atomic_load_explicit(&link->peer_words->soon, memory_order_relaxed) != 0;
 }
 
 static void tell(struct sill__link *link, struct sill__lane *lane)
@@ -194,8 +211,10 @@ void sill__link_arm(struct sill__source *source, bool on)
     for (unsigned i = 0; i < SILL__LANES; i++)
         if (link->lanes[i].in.head != link->lanes[i].in.told)
             tell(link, &link->lanes[i]);
-    if (++link->want == 0)
-        link->want = 1;
+    /* A new value, odd if this side would look for a while when it is woken. */
+    link->want = (link->want | 1) + 1 != 0 ? (link->want | 1) + 1 : 2;
+    if (link->hub->spin_ns > 0 && !link->hub->pollable)
+        link->want |= 1;
     atomic_store_explicit(&link->own->want, link->want, memory_order_relaxed);
     SILL__STEP(armed);
     /* The peer may have no room, and that for as long as the user holds what it was handed: it can go

@@ -45,7 +45,8 @@ int sill__end_read(sill__end *end, void *buffer, size_t capacity, size_t *got);
 int sill__end_write(sill__end *end, const void *data, size_t size, size_t *put);
 /* Whether bytes that were written would be lost if this process ended now. */
 bool sill__end_under_way(sill__end *end);
-/* 0: it may go on, nothing is under way any more, or sill__end_wake was called, also before. TIMEOUT. */
+/* 0: it may go on, nothing is under way any more, or sill__end_wake was called, also before.
+ * TIMEOUT. */
 int sill__end_wait(sill__end *end, int64_t deadline);
 /* Creator: once the other end was opened, tells the process that did, from its record. From then on
  * its death ends the stream whoever else has that end. */
@@ -80,6 +81,11 @@ struct sill__running {
     sill_handle process; /* POSIX: a pidfd, or SILL_NO_HANDLE */
 };
 
+/* Whether that is an open handle of this process. */
+bool sill__child_has(sill_handle handle);
+#ifdef SILL_STEPS
+extern int sill__child_hear_ms; /* POSIX: how long a process may be silent while it starts */
+#endif
 int sill__child_run(struct sill__running *out, const struct sill__child_plan *plan);
 /* 0 with *code; TIMEOUT; NOT_FOUND; OS. */
 int sill__child_await(const struct sill__running *running, int64_t deadline, int *code);

@@ -123,6 +123,9 @@ static void queue_free(sill_queue *queue)
 static int queue_buffers(sill_queue *queue)
 {
     size_t size = SILL__QUEUE_FRONT + queue->mail->message_max;
+    if (queue->mail->message_max <= sizeof(struct sill__queue_head))
+        return sill__fail(SILL_FOREIGN, "A queue for messages of %zu bytes is none of sill's.",
+                          queue->mail->message_max);
     queue->out = sill__alloc(size);
     queue->in = sill__alloc(size);
     if (queue->out == NULL || queue->in == NULL)

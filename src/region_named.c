@@ -13,7 +13,7 @@
  *   none            half-made   and its creator died            makes it (2) NOT_FOUND (2)
  *   none            foreign     the OS name is taken            next name(3) FOREIGN, DENIED
  *   locked, size 0  none, half  a creator is at work            waits (4)    waits (4)
- *   locked, size 0  whole       the same, one write later       EXISTS       opens it
+ *   locked, size 0  whole       the same, one write later (8)   EXISTS       opens it
  *   locked          whole       in use                          EXISTS       opens it
  *   locked          none        removed, but not the record     makes it (5) NOT_FOUND (5)
  *   free, size 0    none, half  the creator died half-way       makes it (2) NOT_FOUND (2)
@@ -26,7 +26,7 @@
  * object name is used; the record tells openers. (4) Until the deadline, then TIMEOUT; the creator
  * dies: as if its lock had been free. (5) The record goes first. (6) The old object is removed;
  * with `open_existing` it is opened. (7) Until sill_region_remove, which drops the record and
- * leaves the foreign object alone.
+ * leaves the foreign object alone. (8) Or its creator died just there, and others have opened it.
  *
  * A kill at any instruction leaves one of these states, since the record precedes the object, names
  * it, and outlives it. Two creators race for the claim, and only one gets it. Whoever finds a state
@@ -408,11 +408,12 @@ struct removal {
     int status;
 };
 
-/* A published region goes; one that is being made by a living creator is not there yet. */
+/* A published region goes; one that is being made by a living creator is not there yet. What a dead
+ * creator has not said to be published may be in use by others all the same. */
 static int remove_published(void *arg, const struct sill__owner_info *info)
 {
     struct removal *removal = arg;
-    if (info->size == 0)
+    if (info->size == 0 && sill__process_alive(&info->process) != 0)
         return SILL_AGAIN;
     removal->status =
         removal->ops->remove(info->object, sill__region_name_hash(removal->ops->kind, info->name));

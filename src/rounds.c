@@ -8,9 +8,10 @@
  * write it when n < received + 2, and the receiver may read it when n < sent.
  *
  * `phase` is IDLE, OFFERED (a sender, no receiver yet), MOVING, or ENDED (one side has given up,
- * and the other has not seen it). It is the sender who makes it IDLE again: with `turn` it is
- * alone. What a sender left that died, the next one clears, and receivers that wait look now and
- * then whether the sender lives.
+ * and the other has not seen it). Of a message that was taken the sender makes it IDLE again, of
+ * one that ended the side that learns of it. With `turn` a sender is alone: what its predecessor
+ * left that died, or that nobody has seen the end of, it clears. A side that waits looks now and
+ * then whether the other one lives.
  */
 #include <sill/pool.h>
 
@@ -135,8 +136,9 @@ static bool is_dead(const sill_rounds *rounds, const struct side *side)
     struct sill__process process = rounds->self;
     process.pid = atomic_load(&side->pid);
     process.start = side->start;
-    return process.pid != 0 && process.pid != rounds->self.pid &&
-           sill__process_alive(&process) == 0;
+    /* One that died may have had our pid. */
+    bool us = process.pid == rounds->self.pid && process.start == rounds->self.start;
+    return process.pid != 0 && !us && sill__process_alive(&process) == 0;
 }
 
 /* ---- making ---- */
@@ -395,11 +397,18 @@ static bool is_ours(const sill_rounds *rounds, const struct transfer *transfer)
            atomic_load(&rounds->shared->serial) == transfer->serial;
 }
 
+/* And whether its sender still counts on us: what he has taken back must not be received, not even
+ * if all of it has come. */
+static bool is_wanted(const sill_rounds *rounds, const struct transfer *transfer)
+{
+    return is_ours(rounds, transfer) && phase_of(rounds) == MOVING;
+}
+
 static int wait_to_take(sill_rounds *rounds, uint64_t number, struct transfer *transfer)
 {
     struct shared *shared = rounds->shared;
     for (;;) {
-        if (!is_ours(rounds, transfer) || phase_of(rounds) == ENDED)
+        if (!is_wanted(rounds, transfer))
             return SILL_CANCELED;
         if (atomic_load(&shared->sent) > number)
             return 0;
@@ -430,7 +439,7 @@ static int take_pieces(sill_rounds *rounds, struct transfer *transfer, sill_roun
         rc = lock(rounds);
         if (rc != 0)
             return rc;
-        if (!is_ours(rounds, transfer))
+        if (!is_wanted(rounds, transfer))
             return unlock(rounds, SILL_CANCELED);
         atomic_store(&shared->received, number + 1); /* release, pairs with may_fill */
         tell(rounds);

@@ -26,6 +26,7 @@
     X(send_done)         /* it is sent */                                                          \
     X(segment_made)      /* a segment exists, the peer does not know */                            \
     X(segment_announced) /* the peer was told */                                                   \
+    X(mapped_soon)       /* the block is partly filled, a sleeping peer was rung */                \
     X(mapped_copied)     /* the block is filled, no descriptor is sent */                          \
     X(mapped_sent)       /* the descriptor is sent */                                              \
     X(rounds_piece)      /* a piece of a large message is sent, more are to come */                \
@@ -89,6 +90,7 @@
     X(segments_taken)    /* a segment is ours, nobody has its id */                                \
     X(segments_given)    /* it is free, nobody is woken */                                         \
     X(segments_absent)   /* a slot is empty, its segment is not removed */                         \
+    X(segments_removing) /* the segments of a set are removed, the set is not */                   \
     X(rounds_begun)      /* a message through a region is announced */                             \
     X(rounds_filled)     /* a piece of it is there, and not counted */                             \
     X(rounds_taken)      /* a piece is taken, and not counted */

@@ -205,16 +205,18 @@ static void attend(struct sill__sync *sync, const struct sill__process *self)
 
 static void look_at_attendees(struct sill__sync_shared *shared)
 {
-    struct sill__process process;
-    sill__process_self(&process);
-    uint32_t self = process.pid;
+    struct sill__process self, process;
+    sill__process_self(&self);
+    process = self;
     for (unsigned i = 0; i < SILL__SYNC_ATTENDEES; i++) {
         struct sill__attendee *place = &shared->attendees[i];
         uint64_t who = atomic_load(&place->who);
-        if (who == 0 || who == CLAIMING || who == self)
+        if (who == 0 || who == CLAIMING)
             continue;
         process.pid = (uint32_t)who;
         process.start = atomic_load(&place->start);
+        if (process.pid == self.pid && process.start == self.start)
+            continue; /* not one that died and had our pid */
         if (sill__process_alive(&process) == 0 &&
             atomic_compare_exchange_strong(&place->who, &who, 0))
             atomic_fetch_add(&shared->deaths, 1);

@@ -143,10 +143,11 @@ struct sill__control {
     uint32_t ring_size; /* as in the greeting */
     _Atomic uint32_t lazy; /* not 0: the owner publishes and releases without a fence, so that the
                               peer, before it sleeps, must have barriers made (barrier.h) */
-    uint32_t reserved[13];
+    _Atomic uint32_t soon; /* not 0: the owner is about to publish; the peer had better not sleep */
+    uint32_t reserved[12];
 
     _Atomic uint32_t want; /* not 0: the owner sleeps until something is published; the peer rings
-                              once for each new value */
+                              once for each new value. Odd: also if something will be soon */
     uint32_t apart_want[31];
 
     _Atomic uint32_t consumed[SILL__LANES]; /* position in the peer's ring up to which it is free */

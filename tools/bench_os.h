@@ -23,6 +23,8 @@ void bench_os_many_files(void);
 
 /* Bytes of a page of memory. */
 uint64_t bench_os_page_size(void);
+/* Bytes of memory that processes could have now; 0 if it cannot be told. */
+uint64_t bench_os_free_memory(void);
 
 /* Time that this process has spent on its processors, nanoseconds. */
 uint64_t bench_os_cpu_ns(void);

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench_os.h"
 #include "cli.h"
 
 /* Lanes: receivers that sleep at once and that hardly do; those of enum tune_kind; larger rings;
@@ -39,10 +40,9 @@ enum {
     STREAM_SIZE = 64
 };
 
-#define KIB     UINT64_C(1024)
-#define MIB     (KIB * KIB)
-#define LARGEST (64 * MIB)
-#define NEVER   (UINT64_C(1) << 40)
+#define KIB   UINT64_C(1024)
+#define MIB   (KIB * KIB)
+#define NEVER (UINT64_C(1) << 40)
 
 struct tuning {
     struct tune_result *result;
@@ -52,6 +52,7 @@ struct tuning {
     sill_policy base; /* the same with the wait that was measured: what all paths run with */
     struct bench_way way;
     uint64_t begin_ns;
+    uint64_t largest; /* message */
     int quick;
 };
 
@@ -147,16 +148,16 @@ static int add_paths(struct tuning *t)
     sill_policy p = t->base;
     int status;
 
-    if ((status = add(t, &p, SILL_PATH_CHANNEL, 0, LARGEST)) >= 0 ||
+    if ((status = add(t, &p, SILL_PATH_CHANNEL, 0, t->largest)) >= 0 ||
         (status = add(t, &p, SILL_PATH_INLINE, 0, p.inline_max)) >= 0)
         return status;
     p.nontemporal_min = NEVER;
-    if ((status = add(t, &p, SILL_PATH_MAPPED, 0, LARGEST)) >= 0)
+    if ((status = add(t, &p, SILL_PATH_MAPPED, 0, t->largest)) >= 0)
         return status;
     p.nontemporal_min = 0;
-    if ((status = add(t, &p, SILL_PATH_MAPPED, 1024, LARGEST)) >= 0)
+    if ((status = add(t, &p, SILL_PATH_MAPPED, 1024, t->largest)) >= 0)
         return status;
-    return add(t, &t->base, SILL_PATH_ROUNDS, 64 * KIB, LARGEST);
+    return add(t, &t->base, SILL_PATH_ROUNDS, 64 * KIB, t->largest);
 }
 
 static int add_others(struct tuning *t)
@@ -419,12 +420,12 @@ static double slope(const struct tune_result *r, uint64_t from, uint64_t to)
     return low > 0 && high > low ? (high - low) / ((double)(to - from) / 1024) : 0;
 }
 
-static void find_costs(struct tune_result *r)
+static void find_costs(struct tune_result *r, uint64_t largest)
 {
     r->costs.mapped_again_ns =
         fmax(0, tune_predict(r->pieces, r->piece_count, SILL_PATH_MAPPED, 0));
     r->costs.cache_ns_per_kib = slope(r, 16 * KIB, 256 * KIB);
-    r->costs.memory_ns_per_kib = slope(r, 16 * MIB, 64 * MIB);
+    r->costs.memory_ns_per_kib = slope(r, largest / 4, largest);
 }
 
 static void to_policy(const struct tune_result *r, sill_policy *policy)
@@ -481,8 +482,8 @@ static int check(struct tuning *t, sill_policy *policy)
 
     for (unsigned i = 0; i < r->lane_count; i++)
         r->lanes[i].from = UINT64_MAX;
-    if ((status = add(t, policy, SILL_PATH_AUTO, 0, LARGEST)) >= 0 ||
-        (status = add(t, &t->standard, SILL_PATH_AUTO, 0, LARGEST)) >= 0)
+    if ((status = add(t, policy, SILL_PATH_AUTO, 0, t->largest)) >= 0 ||
+        (status = add(t, &t->standard, SILL_PATH_AUTO, 0, t->largest)) >= 0)
         return status;
     r->done = 0;
     r->skip_from = 0;
@@ -511,7 +512,7 @@ static int run(struct tuning *t, sill_policy *policy)
         (status = add_others(t)) >= 0 || (status = find_thresholds(t, t->quick ? 5 : 30)) >= 0)
         return status;
     take_points(t);
-    find_costs(t->result);
+    find_costs(t->result, t->largest);
     if ((status = find_ring(t)) >= 0 || (status = find_segment(t)) >= 0)
         return status;
     to_policy(t->result, policy);
@@ -540,9 +541,13 @@ int tune_measure(struct tune_result *result, sill_policy *policy, const char *di
 {
     struct tuning t = {.result = result, .begin_ns = os_now_ns(), .quick = quick};
     uint64_t sizes[BENCH_SIZES_MAX];
-    unsigned count = bench_powers(LARGEST, sizes);
+    unsigned count;
     int status;
 
+    t.largest = tune_largest(bench_os_free_memory());
+    count = bench_powers(t.largest, sizes);
+    if (t.largest < TUNE_LARGEST)
+        cli_note("memory is short: messages are measured up to %" PRIu64 " MiB", t.largest / MIB);
     t.standard = (sill_policy)SILL_POLICY_INIT;
     sill_policy_defaults(&t.standard);
     *policy = t.standard;

@@ -8,7 +8,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEW = 3 /* points of a line, at least */ };
+enum {
+    FEW = 3,    /* points of a line, at least */
+    NEEDED = 40 /* what all lanes need, in messages of the largest size: 2.1 GiB for 64 MiB */
+};
 static const double SAME = 1.03;   /* a smaller gain is none */
 static const double WORTH = 1.25;  /* what leaving the default nontemporal_min must bring */
 static const double SAFELY = 1.25; /* longer than a wake-up to wait */
@@ -333,6 +336,15 @@ uint64_t tune_segment_size(double map_ns, double map_page_ns, uint64_t page_size
 
     while (size < UINT64_C(4) << 20 && wanted > (double)size * sqrt(2))
         size *= 2;
+    return size;
+}
+
+uint64_t tune_largest(uint64_t free_memory)
+{
+    uint64_t size = TUNE_LARGEST;
+
+    while (free_memory > 0 && size > UINT64_C(1) << 20 && free_memory / NEEDED < size)
+        size /= 2;
     return size;
 }
 

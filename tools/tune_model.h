@@ -101,6 +101,11 @@ uint64_t tune_ring_size(uint64_t ring, const double *rates, unsigned count);
  * MiB. */
 uint64_t tune_segment_size(double map_ns, double map_page_ns, uint64_t page_size);
 
+/* The largest message to measure: 64 MiB, less where that much memory is not free (0: not known),
+ * 1 MiB at least. */
+#define TUNE_LARGEST (UINT64_C(64) << 20)
+uint64_t tune_largest(uint64_t free_memory);
+
 /* Whether the tuned policy is at least as good as the default, each given by its largest ratio to
  * the other over the sizes. A twentieth is noise; and where each is much slower than the other
  * somewhere, that says nothing, and the default wins. */

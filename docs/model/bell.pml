@@ -15,6 +15,7 @@
  * LAZY: who publishes makes no fence, who goes to sleep drains everybody's buffer instead;
  * TURNS: a side may turn lazy and back at any time, and says so in a word of its own;
  * MORE: a send may say that more is coming, and then its look for a sleeper is held back;
+ * EARLY: before it publishes, a producer may ring, so that the consumer wakes up meanwhile;
  * READ_FIRST: a consumer that was woken reads the channel before it disarms, and not after;
  * LIVE: what must happen in the end is searched for, and not what must never be.
  * Every other name that is asked for with #if leaves out a rule; `check` has the list. */
@@ -271,7 +272,7 @@ inline look_p()
 active proctype producer()
 {
     byte x, free_to;
-    bit more, ring, armed, timed, late, ended;
+    bit more, early, ring, armed, timed, late, ended;
     bit lazily, turn;
 
     {
@@ -349,6 +350,12 @@ wait_for_room:
         atomic { stores_p ! WANT_SPACE * 16; armed = 0; goto next_send };
 
 put:
+#ifdef EARLY
+        if
+        :: look_p(); early = 1
+        :: skip
+        fi;
+#endif
         if
         :: atomic { armed -> stores_p ! WANT_SPACE * 16; armed = 0 }
         :: else
@@ -359,8 +366,14 @@ put:
         atomic { stores_p ! (sent % SLOTS) * 16 + sent + 1; sent++; owes_p = 1 };
         if
         :: more -> more = 0
+#ifdef EARLY_IS_ENOUGH
+        :: !more && early -> owes_p = 0
+        :: !more && !early -> look_p()
+#else
         :: else -> look_p()
+#endif
         fi;
+        early = 0;
         goto next_send;
 
 finish:
@@ -393,7 +406,7 @@ close:
     };
     /* The end, or death: the kernel drains the buffer and closes this end of the channel. */
     atomic { drain_p(x); gone_p = 1; asleep_p = 0; idle_p = 0; owes_p = 0; armed = 0; free_to = 0;
-             more = 0; late = 0; timed = 0; ring = 0; ended = 0;
+             more = 0; early = 0; late = 0; timed = 0; ring = 0; ended = 0;
              lazily = 0; turn = 0 }
 }
 

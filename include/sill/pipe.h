@@ -11,10 +11,10 @@
  * Names are those of channels (sill/channel.h) but have a space of their own.
  *
  * Threads: one thread at a time may read or write on an end, others may cancel it. A child is one
- * thread's at a time. After fork, the
- * child's use of the parent's pipes and children is SILL_INVALID, except that it may close them,
- * which tells the peer nothing. Until it does, or ends, it holds the parent's ends open with it: the
- * peer sees a close only when both have closed, but the parent's death at once. No call here raises
+ * thread's at a time. After fork, the child's use of the parent's pipes and children is
+ * SILL_INVALID, except that it may close them, which tells the peer nothing. Until it does, or
+ * ends, it holds the parent's ends open with it: the peer sees a close only when both have closed,
+ * but the parent's death at once, a writer as soon as it would have to wait. No call here raises
  * SIGPIPE or is cut short by a signal.
  */
 #ifndef SILL_PIPE_H
@@ -116,9 +116,11 @@ typedef struct sill_child_options {
 #define SILL_CHILD_HANDLES_MAX 16
 #define SILL_CHILD_OPTIONS_INIT {sizeof(sill_child_options), {0, 0, 0}, {0, 0, 0}, {0, 0, 0}, 0, 0, 0, 0}
 
-/* Starts a program: arguments[0] is its path or a name that is looked for on PATH; NULL ends the
+/* Starts a program: arguments[0] is its path or a name that is looked for on PATH (on Windows, before
+ * that, beside this program, in the present folder and in those of the system); NULL ends the
  * arguments. It inherits its three standard streams and the handles named in the options, and no
- * other. `options` may be NULL. All text is UTF-8.
+ * other. `options` may be NULL. All text is UTF-8. On Windows a batch file is INVALID: cmd.exe, which
+ * runs them, could take arguments for commands.
  * 0; NOT_FOUND (no such program, or folder); DENIED (it may not be run); INVALID; LIMIT; NO_MEMORY;
  * OS. Close with sill_child_close. */
 SILL_API int sill_child_start(sill_child **child, const char *const *arguments,
@@ -126,7 +128,7 @@ SILL_API int sill_child_start(sill_child **child, const char *const *arguments,
 
 /* Starts `count` programs (2 or more), the output of each connected to the input of the next. Of the
  * options, `in` is of the first, `out` of the last, the rest of all of them. On failure those that
- * were started are killed. As sill_child_start. `children` has room for `count`. */
+ * were started are killed, and their places are NULL. As sill_child_start. `children` has room for `count`. */
 SILL_API int sill_child_pipeline(sill_child **children, const char *const *const *commands,
                                  unsigned count, sill_child_options *options);
 

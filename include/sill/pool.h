@@ -4,8 +4,8 @@
  * with both:
  *
  *   sill_pool      one large region with a manager: blocks of any size, found by their offset,
- * taken and given back by every process that maps the region sill_segments  many small regions of
- * one size, known by ids, mapped only by those who use them
+ *                  taken and given back by every process that maps the region
+ *   sill_segments  many small regions of one size, known by ids, mapped only by those who use them
  *
  * And for what is larger than the memory one wants to spend: sill_rounds, which brings a message
  * of any size through a small region in pieces.
@@ -162,9 +162,11 @@ SILL_API int sill_pool_each(sill_pool *pool, sill_pool_each_block *each, void *a
  * the others when they run out of segments; so a segment that is on its way is lost with its
  * sender. A wait for a free one ends with the death of a holder, too.
  *
- * The set and its segments are named regions; `sill ls` shows them, `sill clean` removes them when
- * nobody is left. On Windows a segment goes when no process has it mapped: so the sender must keep
- * the set open until the receiver has got what it was sent.
+ * The set and its segments are named regions, the set NAME and its segments NAME.0, NAME.1 and so
+ * on: these names are the set's, and a region that has one of them is used or removed by it. `sill
+ * ls` shows them, `sill clean` removes them when nobody is left. On Windows a segment goes when no
+ * process has it mapped: so the sender must keep the set open until the receiver has got what it
+ * was sent.
  *
  * Threads: one handle may be used by all threads. Calls may wait for another process that is
  * inside, as those of a pool.
@@ -176,7 +178,7 @@ typedef struct sill_segments sill_segments;
 typedef struct sill_segments_options {
     size_t struct_size;    /* set by SILL_SEGMENTS_OPTIONS_INIT */
     size_t segment_size;   /* create: bytes of each; 0: 64 KiB */
-    uint32_t least;        /* create: so many are kept when they are free; 0: 4 */
+    uint32_t least;        /* create: so many stay, free or taken, when it is trimmed; 0: 4 */
     uint32_t most;         /* create: never more; to SILL_SEGMENTS_MAX; 0: 64 */
     int open_existing;     /* create: 1 opens the set that exists, as it is */
     const char *directory; /* where the owner records lie; NULL: the runtime directory */
@@ -187,8 +189,9 @@ typedef struct sill_segments_options {
         sizeof(sill_segments_options), 0, 0, 0, 0, 0, 0                                            \
     }
 
-/* Makes a set; opens one. The name has at most 190 bytes. 0; EXISTS; NOT_FOUND; INVALID; FOREIGN;
- * VERSION; and what sill_region_create and sill_region_open return. */
+/* Makes a set; opens one. The name has at most 190 bytes. 0; EXISTS; NOT_FOUND (also: its maker has
+ * not come so far yet); INVALID; FOREIGN; VERSION; and what sill_region_create and sill_region_open
+ * return. */
 SILL_API int sill_segments_create(sill_segments **set, const char *name,
                                   const sill_segments_options *options);
 SILL_API int sill_segments_open(sill_segments **set, const char *name,
@@ -197,13 +200,15 @@ SILL_API int sill_segments_open(sill_segments **set, const char *name,
 /* Unmaps and closes. What this process holds stays taken until it ends. NULL is fine. */
 SILL_API void sill_segments_close(sill_segments *set);
 
-/* Removes the set and all its segments; who has them mapped keeps the memory. 0; NOT_FOUND;
+/* Removes the set and all its segments. Who has segments mapped keeps the memory until he closes
+ * the set; all his calls on it are NOT_FOUND from then on, also those that wait. 0; NOT_FOUND;
  * UNSUPPORTED (Windows: they go by themselves); and what sill_region_remove returns. */
 SILL_API int sill_segments_remove(const char *name, const sill_segments_options *options);
 
 /* Takes a free segment, makes one if there is none and the limit allows, else waits until one is
- * given back. 0; TIMEOUT, AGAIN (timeout_ms 0): all are taken; NO_SPACE, LIMIT: there is no memory
- * for another; INVALID; PROTOCOL (something has written over the books); NO_MEMORY; OS. */
+ * given back. 0; TIMEOUT, AGAIN (timeout_ms 0): all are taken; NO_SPACE, LIMIT, TOO_BIG: there is
+ * no memory for another; NOT_FOUND: the set was removed; INVALID; PROTOCOL (something has written
+ * over the books); NO_MEMORY; OS. */
 SILL_API int sill_segments_take(sill_segments *set, uint64_t *id, int timeout_ms);
 
 /* This process holds the segment from now on, and here it is: *data, of the size
@@ -216,8 +221,7 @@ SILL_API int sill_segments_get(sill_segments *set, uint64_t id, void **data);
 SILL_API int sill_segments_give(sill_segments *set, uint64_t id);
 
 /* Takes segments of dead holders back (unless somebody has just looked for them), and removes free
- * ones beyond `least`. 0; TIMEOUT; INVALID;
- * OS. */
+ * ones as long as there are more than `least` segments. 0; NOT_FOUND; TIMEOUT; INVALID; OS. */
 SILL_API int sill_segments_trim(sill_segments *set);
 
 typedef struct sill_segments_statistics {
@@ -262,7 +266,9 @@ SILL_API void sill_rounds_close(sill_rounds *rounds);
 
 /* Called for each piece, in order: fills (sender) or takes (receiver) `size` bytes of the message
  * at `offset`. `total` is the whole message's size. Other processes are not kept waiting but for
- * this piece. Non-zero ends the transfer: it is returned, and the other side gets CANCELED. */
+ * this piece. Non-zero ends the transfer: it is returned, and the other side gets CANCELED. If the
+ * sender gives up while the receiver has a piece in hand, the next sender may write over it: what
+ * `take` has seen of it counts only if the call returns 0. */
 typedef int sill_rounds_fill(void *arg, uint64_t offset, void *piece, size_t size, uint64_t total);
 typedef int sill_rounds_take(void *arg, uint64_t offset, const void *piece, size_t size,
                              uint64_t total);

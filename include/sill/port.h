@@ -190,7 +190,8 @@ SILL_API int sill_reply_receive(sill_server *server, sill_message *message, cons
 SILL_API void sill_server_cancel(sill_server *server);
 
 /* A handle for event loops: ready when sill_server_receive would return something else than AGAIN
- * (it may be ready once too often, never too seldom). Valid until close; the server's own. 0;
+ * (it may be ready once too often, never too seldom). A descriptor that is then readable, on
+ * Windows a manual-reset event that is then set. Valid until close; the server's own. 0;
  * UNSUPPORTED (the family has none: see the traits); INVALID; LIMIT; OS. */
 SILL_API int sill_server_pollable(sill_server *server, sill_handle *handle);
 

@@ -14,6 +14,12 @@
  * calls say SILL_CLOSED if the owner closed it, or SILL_DIED if it ended without doing so. A queue
  * of a dead owner lies there until its name is used again or it is removed (sill_clean).
  *
+ * On Windows a queue has a lock, which each call here takes for a moment. A process that is stopped
+ * (suspended) just then keeps it: the calls of the others, those with timeout_ms 0 too, wait for it
+ * and return SILL_OS after 5 seconds. All is well again when it goes on or ends. No call of a POSIX or
+ * System V queue waits for a stopped process, but for the lock of the directory and for the rest of a
+ * message in rounds.
+ *
  * A message begins with 8 bytes of sill's own, so only sill_queue_receive reads what
  * sill_queue_send wrote.
  *

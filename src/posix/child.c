@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -38,6 +39,13 @@ extern char **environ;
 #define DESCRIPTORS    65536 /* closed one by one at most */
 #define HEAR_MS        10000 /* until a process is taken to have started */
 
+/* Only tests change it. */
+#ifdef SILL_STEPS
+int sill__child_hear_ms = HEAR_MS;
+#else
+enum { sill__child_hear_ms = HEAR_MS };
+#endif
+
 /* What the new process needs, all of it made beforehand. */
 struct start {
     const struct sill__child_plan *plan;
@@ -54,6 +62,11 @@ struct failure {
 };
 
 /* ---- before ---- */
+
+bool sill__child_has(sill_handle handle)
+{
+    return handle >= 0 && handle <= INT_MAX && fcntl((int)handle, F_GETFD) >= 0;
+}
 
 /* The paths that the name may mean. */
 static char *make_paths(const char *name)
@@ -210,7 +223,7 @@ static int hear(int report, pid_t pid, const struct sill__child_plan *plan)
 {
     struct failure failure;
     struct pollfd look = {.fd = report, .events = POLLIN};
-    int64_t deadline = sill__deadline(HEAR_MS);
+    int64_t deadline = sill__deadline(sill__child_hear_ms);
     ssize_t got;
     while (poll(&look, 1, sill__timeout(deadline)) < 0 && errno == EINTR)
         ;
@@ -323,10 +336,23 @@ int sill__child_await(const struct sill__running *running, int64_t deadline, int
     }
 }
 
-/* Not waited for yet, so the number is still its own. */
+/* Where there is a pidfd, it alone means the process: somebody else may have waited for it, and the
+ * number be another's by now. */
+static int send_kill(const struct sill__running *running)
+{
+#ifdef SYS_pidfd_send_signal
+    if (running->process >= 0) {
+        long done = syscall(SYS_pidfd_send_signal, (int)running->process, SIGKILL, NULL, 0);
+        if (done == 0 || errno != ENOSYS)
+            return (int)done;
+    }
+#endif
+    return kill((pid_t)running->pid, SIGKILL);
+}
+
 int sill__child_end(const struct sill__running *running)
 {
-    if (kill((pid_t)running->pid, SIGKILL) != 0 && errno != ESRCH)
+    if (send_kill(running) != 0 && errno != ESRCH)
         return sill__fail_os("kill", errno, "Process %lu cannot be killed",
                              (unsigned long)running->pid);
     return SILL_OK;

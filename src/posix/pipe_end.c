@@ -260,28 +260,31 @@ static bool peer_gone(sill__end *end)
     return (here & POLLHUP) != 0 && (here & POLLIN) == 0;
 }
 
-static ssize_t read_eintr(int fd, void *buffer, size_t capacity)
+/* *code: why it failed, which what is asked of the system afterwards does not change. */
+static ssize_t read_eintr(int fd, void *buffer, size_t capacity, int *code)
 {
     ssize_t done;
     do
         done = read(fd, buffer, capacity);
     while (done < 0 && errno == EINTR);
+    *code = errno;
     return done;
 }
 
 int sill__end_read(sill__end *end, void *buffer, size_t capacity, size_t *got)
 {
+    int code;
     look_for_peer(end);
-    ssize_t done = read_eintr(end->fd, buffer, capacity);
+    ssize_t done = read_eintr(end->fd, buffer, capacity, &code);
     bool gone = done <= 0 && peer_gone(end);
     if (gone) /* what it wrote before is read */
-        done = read_eintr(end->fd, buffer, capacity);
+        done = read_eintr(end->fd, buffer, capacity, &code);
     if (done > 0) {
         *got = (size_t)done;
         return SILL_OK;
     }
-    if (done < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-        return sill__fail_os("read", errno, "Reading from the pipe failed");
+    if (done < 0 && code != EAGAIN && code != EWOULDBLOCK)
+        return sill__fail_os("read", code, "Reading from the pipe failed");
     if (gone)
         return SILL_CLOSED;
     if (done < 0)

@@ -5,6 +5,9 @@
  * descriptor that was taken out meanwhile (and whose slot may serve another one by now) has an old
  * generation and is dropped.
  *
+ * Room for writing is asked for only after a write that found none: a socket tells it whenever the peer
+ * has read something, which would wake a thread that sleeps until the peer answers.
+ *
  * `wake` is an eventfd in the set: a write to it is all that a wake-up does. The handle for
  * foreign event loops is a second epoll, level-triggered, over the first one (readable while it
  * has something to report), an eventfd that stands for `pending` and a timer for the alarm.
@@ -36,7 +39,9 @@
 
 struct slot {
     void *key;
+    int fd;
     unsigned events;
+    bool room; /* SILL__WRITABLE is asked for */
     uint32_t generation; /* odd while in use */
     uint32_t next_free;
 };
@@ -60,6 +65,16 @@ struct wait_set {
 static struct wait_set *set_of(sill__wait *wait)
 {
     return (struct wait_set *)wait;
+}
+
+static uint32_t mask_of(unsigned events)
+{
+    uint32_t mask = EPOLLET;
+    if (events & (SILL__READABLE | SILL__PEER_DEAD))
+        mask |= EPOLLIN | EPOLLRDHUP;
+    if (events & SILL__WRITABLE)
+        mask |= EPOLLOUT;
+    return mask;
 }
 
 static int register_fd(int epoll, int fd, uint32_t events, uint64_t tag)
@@ -161,7 +176,7 @@ static int slots_grow(struct wait_set *wait)
     return SILL_OK;
 }
 
-static int slot_take(struct wait_set *wait, unsigned events, void *key, sill__watch *out)
+static int slot_take(struct wait_set *wait, int fd, unsigned events, void *key, sill__watch *out)
 {
     int status = wait->free_slot == NO_SLOT ? slots_grow(wait) : SILL_OK;
     if (status != SILL_OK)
@@ -170,8 +185,26 @@ static int slot_take(struct wait_set *wait, unsigned events, void *key, sill__wa
     *out = (sill__watch){&wait->base, wait->free_slot, ++slot->generation};
     wait->free_slot = slot->next_free;
     slot->key = key;
+    slot->fd = fd;
     slot->events = events;
+    slot->room = (events & SILL__WRITABLE) != 0;
     return SILL_OK;
+}
+
+static uint64_t tag_of(uint32_t index, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | index;
+}
+
+/* Asks whether there is room for writing, or no more. What is there already is reported once more. */
+static void slot_ask_room(struct wait_set *wait, uint32_t index, bool room)
+{
+    struct slot *slot = &wait->slots[index];
+    unsigned events = room ? slot->events : slot->events & ~(unsigned)SILL__WRITABLE;
+    struct epoll_event event = {.events = mask_of(events),
+                                .data.u64 = tag_of(index, slot->generation)};
+    if (epoll_ctl(wait->epoll, EPOLL_CTL_MOD, slot->fd, &event) == 0)
+        slot->room = room;
 }
 
 static void slot_give(struct wait_set *wait, uint32_t index)
@@ -189,17 +222,12 @@ int sill__watch_add(sill__watch *watch, sill__wait *base, int fd, unsigned event
     struct wait_set *wait = set_of(base);
     sill__watch made;
     sill__lock(&wait->lock);
-    int status = slot_take(wait, events, key, &made);
+    int status = slot_take(wait, fd, events, key, &made);
     sill__unlock(&wait->lock);
     if (status != SILL_OK)
         return status;
 
-    uint32_t mask = EPOLLET;
-    if (events & (SILL__READABLE | SILL__PEER_DEAD))
-        mask |= EPOLLIN | EPOLLRDHUP;
-    if (events & SILL__WRITABLE)
-        mask |= EPOLLOUT;
-    status = register_fd(wait->epoll, fd, mask, (uint64_t)made.generation << 32 | made.slot);
+    status = register_fd(wait->epoll, fd, mask_of(events), tag_of(made.slot, made.generation));
     if (status != SILL_OK) {
         sill__lock(&wait->lock);
         slot_give(wait, made.slot);
@@ -227,8 +255,15 @@ void sill__watch_remove(sill__watch *watch, int fd)
 
 void sill__watch_again(sill__watch *watch, unsigned events)
 {
-    (void)watch; /* epoll's edges need no arming */
-    (void)events;
+    if (watch->wait == NULL || (events & SILL__WRITABLE) == 0)
+        return; /* epoll's edges need no arming */
+    struct wait_set *wait = set_of(watch->wait);
+    if (wait->fork_generation != sill__fork_generation())
+        return;
+    sill__lock(&wait->lock);
+    if (!wait->slots[watch->slot].room)
+        slot_ask_room(wait, watch->slot, true);
+    sill__unlock(&wait->lock);
 }
 
 /* ---- waiting ---- */
@@ -259,8 +294,11 @@ static bool translate(struct wait_set *wait, const struct epoll_event *raw, int 
         }
         const struct slot *slot = &wait->slots[(uint32_t)tag];
         unsigned seen = events_of(raw[i].events, slot->events);
-        if (slot->generation == (uint32_t)(tag >> 32) && seen != 0)
-            events[(*count)++] = (struct sill__event){slot->key, seen};
+        if (slot->generation != (uint32_t)(tag >> 32) || seen == 0)
+            continue;
+        events[(*count)++] = (struct sill__event){slot->key, seen};
+        if (seen & SILL__WRITABLE && slot->room)
+            slot_ask_room(wait, (uint32_t)tag, false);
     }
     sill__unlock(&wait->lock);
     return woken;

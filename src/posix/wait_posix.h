@@ -29,7 +29,8 @@ int sill__watch_add(sill__watch *watch, sill__wait *wait, int fd, unsigned event
  * wait set. In a forked child it only forgets: the kernel's set is still the parent's. */
 void sill__watch_remove(sill__watch *watch, int fd);
 
-/* The operation behind `events` has said AGAIN: report them anew. Cheap; nothing with epoll. */
+/* The operation behind `events` has said AGAIN: report them anew. Cheap if it
+ * is about reading; WRITABLE is not reported before, but for once after sill__watch_add. */
 void sill__watch_again(sill__watch *watch, unsigned events);
 
 #endif

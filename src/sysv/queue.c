@@ -240,6 +240,9 @@ static int enter(int set, unsigned short role)
     };
     size_t count = sizeof changes / sizeof changes[0];
     int code = change(set, changes, role == USERS ? count : count - 1);
+    if (code == ERANGE &&
+        role == USERS) /* so many have died: OPEN is more than USERS all the same */
+        code = change(set, changes, count - 1);
     if (code == ERANGE)
         return sill__fail_os("semop", code, "The queue is open in too many places");
     if (code == ENOSPC || code == ENOMEM)
@@ -419,7 +422,7 @@ static int open_queue(sill__mail **out, const struct sill__queue_place *place)
     if (status != SILL_OK)
         return status;
     queue->mail.message_max = (size_t)joined(set, MAX);
-    if (queue->mail.message_max < 16)
+    if (queue->mail.message_max == 0)
         status = sill__fail(SILL_NOT_FOUND, "The queue \"%s\" has just gone.", place->name);
     else if (queue->mail.message_max > info.msg_qbytes)
         status = sill__fail(SILL_FOREIGN,

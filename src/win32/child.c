@@ -92,6 +92,17 @@ static int make_line(const char *const *arguments, wchar_t **out)
     return status;
 }
 
+/* The system would start cmd.exe for it, which takes a line apart by other rules than those of
+ * quote: an argument could be a command then. Dots and blanks at the end of a name do not count. */
+static bool is_batch_file(const wchar_t *path)
+{
+    size_t length = wcslen(path);
+    while (length > 0 && (path[length - 1] == L'.' || path[length - 1] == L' '))
+        length--;
+    return length >= 4 && (_wcsnicmp(path + length - 4, L".bat", 4) == 0 ||
+                           _wcsnicmp(path + length - 4, L".cmd", 4) == 0);
+}
+
 static int find_program(const char *name, wchar_t **out)
 {
     size_t size = strlen(name) + 1;
@@ -107,6 +118,11 @@ static int find_program(const char *name, wchar_t **out)
         if (length == 0 || length >= 32768)
             status = sill__fail_os_as(SILL_NOT_FOUND, "SearchPathW", GetLastError(),
                                       "There is no program \"%.200s\"", name);
+        else if (is_batch_file(path))
+            status = sill__fail(SILL_INVALID,
+                                "\"%.200s\" is a batch file, of whose arguments cmd.exe could take "
+                                "some for commands; start \"cmd.exe\" with \"/c\".",
+                                name);
     }
     sill__free(wide);
     if (status == SILL_OK)
@@ -176,6 +192,12 @@ static int make_environment(const char *const *more, wchar_t **out)
 }
 
 /* ---- handles ---- */
+
+bool sill__child_has(sill_handle handle)
+{
+    DWORD flags;
+    return GetHandleInformation((HANDLE)handle, &flags) != 0;
+}
 
 static int copy_stream(struct start *start, const struct sill__child_plan *plan, int i)
 {

@@ -2,7 +2,9 @@
  *
  * A pipe with a name is a named pipe in byte mode, and everything that is needed is there: the
  * listener and the connections of channels (pipe.c, pipe_listen.c) move bytes without frames. Here
- * they are used one way: the creator listens until somebody has connected, and then no longer.
+ * they are used one way: the creator listens until somebody has connected, and then no longer. Who
+ * has connected empties the listener's file, so that nobody comes after him before the creator
+ * has looked.
  *
  * Windows' anonymous pipes cannot be waited for, so an anonymous one is a named pipe as well, with
  * a name that nobody can foresee; our end is overlapped, the other is a plain handle.
@@ -89,8 +91,8 @@ static int take_conn(sill__end *end, sill__conn *conn)
 
 bool sill__end_waits(const struct sill__pipe_place *place)
 {
-    (void)place;
-    return true;
+    const struct sill__place where = place_of(place);
+    return sill__pipe_published(&where);
 }
 
 int sill__end_open(sill__end **out, const struct sill__pipe_place *place, bool writer)
@@ -111,6 +113,7 @@ int sill__end_open(sill__end **out, const struct sill__pipe_place *place, bool w
         sill__end_close(end);
         return status;
     }
+    sill__pipe_unpublish(&where); /* the creator may have done it already */
     *out = end;
     return SILL_OK;
 }

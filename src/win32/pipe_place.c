@@ -56,8 +56,7 @@ static int file_path(const struct sill__place *place, wchar_t **out)
 static HANDLE file_create(const wchar_t *path, struct sill__security *security)
 {
     DeleteFileW(path); /* what a dead listener left; if it stays, the next call says why */
-    return CreateFileW(path, GENERIC_WRITE | DELETE, FILE_SHARE_READ | FILE_SHARE_DELETE,
-                       &security->attributes, CREATE_NEW,
+    return CreateFileW(path, GENERIC_WRITE | DELETE, SHARE_ALL, &security->attributes, CREATE_NEW,
                        FILE_ATTRIBUTE_NORMAL | FILE_FLAG_DELETE_ON_CLOSE, NULL);
 }
 
@@ -157,6 +156,29 @@ static int read_token(const struct sill__place *place, char token[SILL__PIPE_TOK
         return nobody(place, "ReadFile", code);
     memcpy(token, text, SILL__PIPE_TOKEN + 1);
     return SILL_OK;
+}
+
+bool sill__pipe_published(const struct sill__place *place)
+{
+    char token[SILL__PIPE_TOKEN + 1];
+    sill_error before = *sill_last_error();
+    int status = read_token(place, token);
+    sill__error_restore(&before);
+    return status != SILL_NOT_FOUND;
+}
+
+/* The file stays its listener's, empty. */
+void sill__pipe_unpublish(const struct sill__place *place)
+{
+    wchar_t *path;
+    sill_error before = *sill_last_error();
+    if (file_path(place, &path) == SILL_OK) {
+        HANDLE file = CreateFileW(path, GENERIC_WRITE, SHARE_ALL, NULL, TRUNCATE_EXISTING, 0, NULL);
+        if (file != INVALID_HANDLE_VALUE)
+            CloseHandle(file);
+        sill__free(path);
+    }
+    sill__error_restore(&before);
 }
 
 int sill__pipe_remove_stale(const struct sill__place *place)

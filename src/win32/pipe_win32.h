@@ -39,6 +39,10 @@ void sill__pipe_name(const struct sill__place *place, const char *token,
 /* Writes the token where clients look. The file goes when `*out` is closed. */
 int sill__pipe_publish(const struct sill__place *place, const char token[SILL__PIPE_TOKEN + 1],
                        HANDLE *out);
+/* Whether clients find it there; sees to it, as another process than the listener's, that no more
+ * do. */
+bool sill__pipe_published(const struct sill__place *place);
+void sill__pipe_unpublish(const struct sill__place *place);
 int sill__pipe_remove_stale(const struct sill__place *place);
 /* The security descriptor of a listener's pipes. Free with sill__security_free. */
 int sill__pipe_security(int access, struct sill__security *out);

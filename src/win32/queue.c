@@ -332,7 +332,8 @@ static int attach(struct queue *queue, const struct sill__queue_place *place)
     uint32_t depth = queue->head->depth;
     if (layout != LAYOUT)
         return sill__fail(SILL_VERSION, "The queue \"%s\" was made by a later sill.", place->name);
-    if (most < 16 || depth == 0 || section_size(most, depth) > queue->memory->size)
+    if (depth == 0 || depth > SIZE_LIMIT || most > SIZE_LIMIT || /* so that nothing overflows */
+        section_size(most, depth) > queue->memory->size)
         return sill__fail(SILL_FOREIGN, "The queue \"%s\" is damaged.", place->name);
     set_layout(queue, most, depth);
     status = open_part(&queue->lock, place->object, "lock", false);

@@ -233,6 +233,38 @@ static void names_and_ends(void **state)
     assert_int_equal(support_entries(".lock"), 0);
 }
 
+/* The creator has not looked yet when the one who opened the pipe has gone again: nobody comes
+ * after him, and what he did is told. */
+static void used_before_the_creator_looks(void **state)
+{
+    (void)state;
+    for (int dies = 0; dies < 2; dies++) {
+        char name[SUPPORT_NAME_SIZE], byte;
+        sill_pipe *pipe, *late;
+        size_t size;
+        support_name(name, "used");
+        support_ok(sill_pipe_create(&pipe, name, SILL_PIPE_READ, NULL));
+        struct support_process *peer = start("peer", name, "w", "1");
+        support_expect(peer, "SILL_OK");
+        support_expect(peer, "SILL_OK 1");
+        if (dies) {
+            support_kill(peer);
+        } else {
+            support_tell(peer, "close");
+            support_expect(peer, "closed");
+        }
+        support_status(dies ? SILL_DENIED : SILL_NOT_FOUND,
+                       sill_pipe_open(&late, name, SILL_PIPE_WRITE, NULL));
+        support_ok(sill_pipe_read(pipe, &byte, 1, &size, SUPPORT_PATIENCE_MS));
+        support_status(dies ? SILL_DIED : SILL_CLOSED,
+                       sill_pipe_read(pipe, &byte, 1, &size, SUPPORT_PATIENCE_MS));
+        sill_pipe_close(pipe);
+        support_finish(peer);
+        support_ok(sill_clean(NULL, 0, NULL, NULL));
+        assert_int_equal(support_entries(".lock"), 0);
+    }
+}
+
 static int read_one(void *arg)
 {
     char byte;
@@ -267,9 +299,13 @@ static void cancel_ends_waits(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUPPORT_TEST(creator_reads),        SUPPORT_TEST(creator_writes),
-    SUPPORT_TEST(readers_end_is_told),  SUPPORT_TEST(writers_death_is_told),
-    SUPPORT_TEST(creators_end_is_told), SUPPORT_TEST(names_and_ends),
+    SUPPORT_TEST(creator_reads),
+    SUPPORT_TEST(creator_writes),
+    SUPPORT_TEST(readers_end_is_told),
+    SUPPORT_TEST(writers_death_is_told),
+    SUPPORT_TEST(creators_end_is_told),
+    SUPPORT_TEST(names_and_ends),
+    SUPPORT_TEST(used_before_the_creator_looks),
     SUPPORT_TEST(cancel_ends_waits),
 };
 static const struct support_role roles[] = {{"peer", run_peer}, {"creator", run_creator}};

@@ -20,10 +20,14 @@ SUPPORT_MAIN_ALONE(tests)
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <sill.h>
+
+#include "pipe_ends.h"
 
 static volatile sig_atomic_t broken_pipes;
 
@@ -126,6 +130,37 @@ static void death_is_seen_behind_a_forked_child(void **state)
     }
 }
 
+static void on_timer(int number)
+{
+    (void)number;
+}
+
+/* Signals that come all the time change nothing of what a read says. */
+static void signals_do_not_fail_a_read(void **state)
+{
+    char name[SUPPORT_NAME_SIZE], byte;
+    sill_pipe *reader, *writer;
+    size_t size;
+    (void)state;
+    support_name(name, "signals");
+    support_ok(sill_pipe_create(&reader, name, SILL_PIPE_READ, NULL));
+    support_ok(sill_pipe_open(&writer, name, SILL_PIPE_WRITE, NULL));
+    struct sigaction act = {.sa_handler = on_timer}, old;
+    const struct itimerval often = {{0, 20}, {0, 20}}, never = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &act, &old);
+    setitimer(ITIMER_REAL, &often, NULL);
+    int status = SILL_AGAIN;
+    for (int i = 0; i < 20000 && status == SILL_AGAIN; i++)
+        status = sill_pipe_read(reader, &byte, 1, &size, 0);
+    sill_error error = *sill_last_error();
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &old, NULL);
+    if (status != SILL_AGAIN)
+        fail_msg("%s: %s", sill_status_name(status), error.message);
+    sill_pipe_close(writer);
+    sill_pipe_close(reader);
+}
+
 static void forked_child_has_no_part(void **state)
 {
     char name[SUPPORT_NAME_SIZE], byte;
@@ -220,6 +255,80 @@ static void child_gets_the_usual_signals(void **state)
     assert_int_equal(strtoull(ignored + 7, NULL, 16) & (1u << (SIGPIPE - 1)), 0);
 }
 
+#ifdef SILL_STEPS
+static pid_t holder = -1;
+
+/* At each fork of this process, another process comes first that has all its descriptors and runs
+ * no program: what another thread does that forks at the wrong moment. */
+static void fork_in_between(void)
+{
+    if (holder != 0)
+        return;
+    holder = (pid_t)syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+    while (holder == 0)
+        pause();
+}
+#endif
+
+/* Somebody else holds what a child says of its start through: the wait for its end is not for ever,
+ * and what the child says is heard all the same. */
+static void start_is_not_waited_for_without_end(void **state)
+{
+    (void)state;
+#ifdef SILL_STEPS
+    const char *const good[] = {"/bin/sh", "-c", "exit 3", NULL}, *const bad[] = {"/none/such",
+                                                                                  NULL};
+    sill_child *child;
+    int code = 0, before = sill__child_hear_ms;
+    assert_int_equal(pthread_atfork(fork_in_between, NULL, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        sill__child_hear_ms = i == 0 ? 50 : SUPPORT_PATIENCE_MS;
+        holder = 0;
+        int status = sill_child_start(&child, i == 0 ? good : bad, NULL);
+        pid_t held = holder;
+        holder = -1;
+        assert_true(held > 0);
+        assert_int_equal(kill(held, SIGKILL), 0); /* it was there all the time */
+        assert_int_equal(waitpid(held, NULL, 0), held);
+        support_status(i == 0 ? SILL_OK : SILL_NOT_FOUND, status);
+        if (status != SILL_OK)
+            continue;
+        support_ok(sill_child_wait(child, &code, SUPPORT_PATIENCE_MS));
+        assert_int_equal(code, 3);
+        sill_child_close(child);
+    }
+    sill__child_hear_ms = before;
+#else
+    support_skip("this build has no steps (SILL_STEPS)");
+#endif
+}
+
+/* Somebody else has waited for a child, and its number is another process's by now: that one is not
+ * killed. */
+static void number_of_a_child_is_used_again(void **state)
+{
+    (void)state;
+    pid_t ended = fork();
+    if (ended == 0)
+        _exit(0);
+    int fd = (int)syscall(SYS_pidfd_open, ended, 0);
+    assert_int_equal(waitpid(ended, NULL, 0), ended);
+    if (fd < 0)
+        support_skip("this system has no pidfds");
+    pid_t other = fork();
+    if (other == 0) {
+        pause();
+        _exit(0);
+    }
+    const struct sill__running child = {.pid = (uint32_t)other, .process = fd};
+    support_ok(sill__child_end(&child));
+    kill(other, SIGTERM);
+    int how = 0;
+    assert_int_equal(waitpid(other, &how, 0), other);
+    assert_int_equal(WTERMSIG(how), SIGTERM);
+    close(fd);
+}
+
 static void child_that_somebody_else_waited_for(void **state)
 {
     const char *const arguments[] = {"/bin/sh", "-c", "exit 4", NULL};
@@ -240,9 +349,15 @@ static void child_that_somebody_else_waited_for(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUPPORT_TEST(no_signal_of_a_broken_pipe),   SUPPORT_TEST(death_is_seen_behind_a_forked_child),
-    SUPPORT_TEST(forked_child_has_no_part),     SUPPORT_TEST(something_else_in_its_place),
-    SUPPORT_TEST(child_gets_the_usual_signals), SUPPORT_TEST(child_that_somebody_else_waited_for),
+    SUPPORT_TEST(no_signal_of_a_broken_pipe),
+    SUPPORT_TEST(death_is_seen_behind_a_forked_child),
+    SUPPORT_TEST(signals_do_not_fail_a_read),
+    SUPPORT_TEST(forked_child_has_no_part),
+    SUPPORT_TEST(something_else_in_its_place),
+    SUPPORT_TEST(child_gets_the_usual_signals),
+    SUPPORT_TEST(child_that_somebody_else_waited_for),
+    SUPPORT_TEST(number_of_a_child_is_used_again),
+    SUPPORT_TEST(start_is_not_waited_for_without_end),
 };
 SUPPORT_MAIN_ALONE(tests)
 

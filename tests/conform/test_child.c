@@ -293,6 +293,51 @@ static void only_named_handles_are_inherited(void **state)
     sill_pipe_close(pipe);
 }
 
+/* A handle that is not open does not become one of those that are made for the child. */
+static void closed_handles_are_refused(void **state)
+{
+    const char *const arguments[] = {support_self(), "--role", "upper", NULL};
+    sill_handle closed[40];
+    sill_child *child;
+    (void)state;
+    for (int i = 0; i < 40; i += 2)
+        support_ok(sill_pipe_pair(&closed[i], &closed[i + 1]));
+    for (int i = 0; i < 40; i++)
+        sill_handle_close(closed[i]);
+    for (int i = 0; i < 40; i++) {
+        sill_child_options options = SILL_CHILD_OPTIONS_INIT;
+        options.out.how = SILL_CHILD_PIPE;
+        options.handles = &closed[i];
+        options.handle_count = 1;
+        support_status(SILL_INVALID, sill_child_start(&child, arguments, &options));
+        options.handle_count = 0;
+        options.in = (sill_child_io){SILL_CHILD_HANDLE, closed[i], NULL};
+        support_status(SILL_INVALID, sill_child_start(&child, arguments, &options));
+    }
+}
+
+static void batch_files_are_refused(void **state)
+{
+    (void)state;
+#ifdef _WIN32
+    static const char *const names[] = {"b.bat", "b.BAT", "b.bat.", "b.bat. .", "c.cmd"};
+    static const char text[] = "@exit 3\r\n";
+    char path[SUPPORT_PATH_SIZE];
+    sill_child *child;
+    for (int i = 0; i < 5; i++) {
+        support_path(path, i < 4 ? names[0] : names[4]);
+        support_write_file(path, text, sizeof text - 1);
+        char named[SUPPORT_PATH_SIZE];
+        support_path(named, names[i]);
+        const char *const arguments[] = {named, "\"&echo", NULL};
+        support_status(SILL_INVALID, sill_child_start(&child, arguments, NULL));
+        remove(path);
+    }
+#else
+    support_skip("there are no batch files here");
+#endif
+}
+
 static void line_of_children(void **state)
 {
     const char *const upper[] = {support_self(), "--role", "upper", NULL};
@@ -309,11 +354,15 @@ static void line_of_children(void **state)
     support_ok(sill_pipe_write(options.in.pipe, "stressed", 8, NULL, SUPPORT_PATIENCE_MS));
     sill_pipe_close(options.in.pipe);
     expect_text(options.out.pipe, "DESSERTS");
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         expect_code(children[i], 0);
+        children[i] = NULL;
+    }
     unsigned before = support_handles();
     support_status(SILL_NOT_FOUND, sill_child_pipeline(children, bad, 3, &options));
     assert_int_equal(support_handles(), before);
+    for (int i = 0; i < 3; i++)
+        assert_null(children[i]);
     support_status(SILL_INVALID, sill_child_pipeline(children, good, 1, &options));
     options.err.how = SILL_CHILD_PIPE;
     support_status(SILL_INVALID, sill_child_pipeline(children, good, 3, &options));
@@ -410,6 +459,8 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(how_they_end),
     SUPPORT_TEST(writing_to_a_child_that_ended),
     SUPPORT_TEST(only_named_handles_are_inherited),
+    SUPPORT_TEST(closed_handles_are_refused),
+    SUPPORT_TEST(batch_files_are_refused),
     SUPPORT_TEST(line_of_children),
     SUPPORT_TEST(killed_child_leaves_nobody_waiting),
     SUPPORT_TEST(one_process_to_the_next_by_hand),

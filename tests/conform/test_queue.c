@@ -208,6 +208,29 @@ static void sizes_are_checked(void **state)
     sill_queue_close(queue);
 }
 
+/* Also the smallest messages find a queue that others can open. */
+static void small_messages(void **state)
+{
+    sill_queue_options options = queue_options(state);
+    for (size_t most = 1; most <= 16; most += 5) {
+        char name[SUPPORT_NAME_SIZE];
+        sill_queue *queue, *second;
+        support_name(name, "small");
+        options.message_max = most;
+        support_ok(sill_queue_create(&queue, name, &options));
+        support_ok(sill_queue_open(&second, name, &options));
+        support_status(SILL_TOO_BIG, sill_queue_send(second, "0123456789abcdefg", most + 1, 1, 0));
+        support_ok(sill_queue_send(second, "0123456789abcdefg", most, 1, 0));
+        char text[17] = "";
+        size_t size = 0;
+        support_ok(sill_queue_receive(queue, text, sizeof text, &size, NULL, 0));
+        assert_int_equal(size, most);
+        assert_memory_equal(text, "0123456789abcdefg", most);
+        sill_queue_close(second);
+        sill_queue_close(queue);
+    }
+}
+
 static void beyond_the_systems_limits(void **state)
 {
     sill_queue_options options = queue_options(state);
@@ -609,6 +632,7 @@ static const struct CMUnitTest tests[] = {
     QUEUE_TEST(waiting_receiver_gets_it),
     QUEUE_TEST(full_queue_waits_for_room),
     QUEUE_TEST(sizes_are_checked),
+    QUEUE_TEST(small_messages),
     QUEUE_TEST(beyond_the_systems_limits),
     QUEUE_TEST(names_and_options),
     QUEUE_TEST(cancel_ends_waits),

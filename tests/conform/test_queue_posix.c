@@ -454,6 +454,35 @@ static void signals_cut_nothing_short(void **state)
     sill_queue_close(queue);
 }
 
+/* More users have died, and the owner never asked, than a semaphore can count: others still open
+ * the queue, and the owner is told that somebody has died. */
+static void many_users_may_die(void **state)
+{
+    enum { OPEN = 4, MOST = 32767 };
+    sill_queue_options options = queue_options(state);
+    char name[SUPPORT_NAME_SIZE], object[64];
+    sill_queue *queue, *user;
+    if (options.kind != SILL_CHANNEL_SYSV)
+        support_skip("only System V queues count by semaphores");
+    support_name(name, "dead");
+    options.until_alone = 1;
+    support_ok(sill_queue_create(&queue, name, &options));
+    object_of(object, name, options.kind);
+    int set = semget((key_t)strtoul(object, NULL, 16), 0, 0);
+    assert_int_equal(semctl(set, OPEN, SETVAL, MOST), 0);
+    for (int i = 0; i < 3; i++) {
+        support_ok(sill_queue_open(&user, name, &options));
+        queue_send_text(user, "word", 1);
+        queue_expect(queue, "word", 1);
+        sill_queue_close(user);
+    }
+    queue_expect_status(SILL_DIED, queue, SUPPORT_PATIENCE_MS);
+    support_ok(sill_queue_open(&user, name, &options));
+    sill_queue_close(user);
+    queue_expect_status(SILL_CLOSED, queue, SUPPORT_PATIENCE_MS);
+    sill_queue_close(queue);
+}
+
 static void limits_of_the_system_are_named(void **state)
 {
     sill_queue_options options = queue_options(state);
@@ -480,6 +509,7 @@ static const struct CMUnitTest tests[] = {
     POSIX_TEST(close_is_seen_behind_a_forked_child),
     POSIX_TEST(anothers_object_is_left_alone),
     POSIX_TEST(signals_cut_nothing_short),
+    POSIX_TEST(many_users_may_die),
     POSIX_TEST(limits_of_the_system_are_named),
 };
 SUPPORT_MAIN_ALONE(tests)

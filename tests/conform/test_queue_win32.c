@@ -62,7 +62,34 @@ static void scribbled_memory_harms_nobody(void **state)
     assert_int_equal(support_entries(".lock"), 0);
 }
 
-static const struct CMUnitTest tests[] = {SUPPORT_TEST(scribbled_memory_harms_nobody)};
+/* Sizes that would fit, if it were not for an overflow. */
+static void impossible_sizes_are_refused(void **state)
+{
+    static const struct {
+        uint32_t message_max, depth;
+    } rows[] = {{0xffffffe9, 0xffffffff}, {0xfffffff0, 0xfffffff8}, {0, 1}, {8, 1}, {92, 0},
+                {92, 0xffffffff},         {0xffffffff, 8}};
+    sill_queue_options options = SILL_QUEUE_OPTIONS_INIT;
+    char name[SUPPORT_NAME_SIZE];
+    sill_queue *queue, *user;
+    sill__memory *memory;
+    (void)state;
+    support_name(name, "sizes");
+    options.message_max = 92;
+    options.depth = 8;
+    support_ok(sill_queue_create(&queue, name, &options));
+    unsigned char *base = map_section(&memory, name);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        memcpy(base + 8, &rows[i], sizeof rows[i]);
+        support_status(SILL_FOREIGN, sill_queue_open(&user, name, &options));
+    }
+    sill__section_ops.unmap(memory, base);
+    sill__section_ops.close(memory);
+    sill_queue_close(queue);
+}
+
+static const struct CMUnitTest tests[] = {SUPPORT_TEST(scribbled_memory_harms_nobody),
+                                          SUPPORT_TEST(impossible_sizes_are_refused)};
 SUPPORT_MAIN_ALONE(tests)
 
 #else

@@ -1,5 +1,4 @@
-/* test_segments.c - sets of small segments, and messages in rounds: limits, ids, two processes,
- * deaths. */
+/* test_segments.c - sets of small segments (sill/pool.h): limits, ids, two processes, deaths. */
 #include <sill/pool.h>
 #include <sill/sync.h>
 #include <sill/system.h>
@@ -128,9 +127,8 @@ static void a_set_grows_and_shrinks(void **state)
     drop(name, set);
 }
 
-/* NAME: for each line with an id: looks at the segment, changes it, gives it back ("give"), keeps
- * it
- * ("keep"); "take" takes one and tells its id. */
+/* NAME: for each line with an id: looks at the segment and gives it back ("give") or keeps it
+ * ("keep"); "take" takes one and tells its id, and has so many milliseconds for it (0: enough). */
 static int role_partner(int argc, char **argv)
 {
     sill_segments *set;
@@ -146,7 +144,7 @@ static int role_partner(int argc, char **argv)
         if (sscanf(line, "%19s %llx", verb, &id) < 1)
             return 3;
         if (strcmp(verb, "take") == 0) {
-            int rc = sill_segments_take(set, &taken, SUPPORT_PATIENCE_MS);
+            int rc = sill_segments_take(set, &taken, id != 0 ? (int)id : SUPPORT_PATIENCE_MS);
             support_say("%s %llx", sill_status_name(rc), (unsigned long long)taken);
             continue;
         }
@@ -323,6 +321,195 @@ static void workers_may_die_at_each_step(void **state)
     }
 }
 
+/* A process that died may have had the pid of one that lives, and may have been what comes first.
+ */
+static void pids_come_back(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_segments *set = make(name, 1, 2);
+    struct support_process *partner = start_partner(name);
+    uint64_t ids[2], id;
+    void *data;
+    for (int i = 0; i < 2; i++)
+        ids[i] = ask_for_one(partner);
+    sill_region *region;
+    support_ok(sill_region_open(&region, name, NULL));
+    unsigned char *slots = (unsigned char *)sill_region_data(region) + 4160; /* shared-layout.md */
+    uint64_t start;
+    memcpy(&start, slots + 16, sizeof start);
+    start--;
+    memcpy(slots + 16, &start, sizeof start);
+    sill_region_close(region);
+    support_ok(sill_segments_take(set, &id, SUPPORT_PATIENCE_MS));
+    support_status(SILL_NOT_FOUND, sill_segments_get(set, ids[0], &data));
+    ask(partner, "take", 100, "SILL_TIMEOUT 0");
+    assert_int_equal(statistics_of(set).reclaimed, 1);
+    support_ok(sill_segments_give(set, id));
+    support_ok(sill_segments_give(set, ids[1]));
+    support_finish(partner);
+    drop(name, set);
+}
+
+/* Who has an older segment of the slot mapped does not take it for the one that a process made that
+ * died on the way. */
+static void maker_dies_before_it_says_so(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    if (!STEPS)
+        support_skip("this build has no steps (SILL_STEPS)");
+    sill_segments *set = make(name, 1, 3);
+    struct support_process *partner = start_partner(name);
+    uint64_t ids[3];
+    void *data;
+    for (int i = 0; i < 3; i++)
+        ids[i] = take_filled(set);
+    for (int i = 0; i < 3; i++) {
+        ask(partner, "keep", ids[i], "SILL_OK");
+        support_ok(sill_segments_get(set, ids[i], &data));
+        memset(data, 0, SEGMENT); /* what the partner would see */
+        support_ok(sill_segments_give(set, ids[i]));
+    }
+    support_ok(sill_segments_trim(set));
+    kill_at("worker", name, "segments_made:2"); /* it has the first, and makes the second */
+    for (int i = 0; i < 3; i++) {
+        support_ok(sill_segments_take(set, &ids[i], SUPPORT_PATIENCE_MS));
+        support_ok(sill_segments_get(set, ids[i], &data));
+        regions_fill(data, SEGMENT, 7);
+    }
+    for (int i = 0; i < 3; i++)
+        ask(partner, "give", ids[i], "SILL_OK");
+    support_finish(partner);
+    drop(name, set);
+}
+
+/* A segment that has gone with its sender is nobody's, and is made anew. */
+static void a_segment_may_be_gone(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE], segment[SUPPORT_NAME_SIZE + 2];
+    sill_segments *set = make(name, 1, 1);
+    struct support_process *partner = start_partner(name);
+    uint64_t id = ask_for_one(partner);
+    void *data;
+    snprintf(segment, sizeof segment, "%s.0", name);
+    if (PERSISTS)
+        support_ok(sill_region_remove(segment, NULL));
+    assert_int_equal(support_finish(partner), 0);
+    support_status(SILL_NOT_FOUND, sill_segments_get(set, id, &data));
+    assert_int_equal(statistics_of(set).taken, 0);
+    support_status(SILL_NOT_FOUND, sill_segments_give(set, id));
+    partner = start_partner(name);
+    id = take_filled(set);
+    ask(partner, "give", id, "SILL_OK");
+    support_finish(partner);
+    drop(name, set);
+}
+
+static void a_segment_may_be_another(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE], segment[SUPPORT_NAME_SIZE + 2];
+    if (!PERSISTS)
+        support_skip("the name of a region that somebody has mapped cannot be taken here");
+    sill_segments *set = make(name, 1, 1);
+    struct support_process *partner = start_partner(name);
+    uint64_t id = take_filled(set);
+    sill_region *region;
+    snprintf(segment, sizeof segment, "%s.0", name);
+    support_ok(sill_region_remove(segment, NULL));
+    support_ok(sill_region_create(&region, segment, SEGMENT / 2, NULL));
+    ask(partner, "give", id, "SILL_PROTOCOL");
+    sill_region_close(region);
+    support_finish(partner);
+    drop(name, set);
+}
+
+/* Who has a set open that was removed does nothing to a later one of the name. */
+static void a_removed_set_is_over(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    if (!PERSISTS)
+        support_skip("sets go by themselves on this system");
+    sill_segments *old = make(name, 1, 2), *set;
+    sill_segments_options options = options_of(1, 2);
+    uint64_t before = take_filled(old), id;
+    void *data, *mine;
+    support_ok(sill_segments_get(old, before, &mine));
+    support_ok(sill_segments_take(old, &id, 0));
+    struct support_thread *thread = support_thread(take_in_thread, old);
+    support_ok(sill_segments_remove(name, NULL));
+    support_status(SILL_NOT_FOUND, support_join(thread));
+    support_status(SILL_NOT_FOUND, sill_segments_open(&set, name, NULL));
+    support_status(SILL_NOT_FOUND, sill_segments_remove(name, NULL));
+    regions_nothing_left();
+    support_ok(sill_segments_create(&set, name, &options));
+    support_ok(sill_segments_take(set, &id, 0));
+    support_ok(sill_segments_get(set, id, &data));
+    memset(data, 0, SEGMENT);
+    assert_true(regions_filled(mine, SEGMENT, 7));
+    support_status(SILL_NOT_FOUND, sill_segments_take(old, &before, 0));
+    support_status(SILL_NOT_FOUND, sill_segments_get(old, before, &data));
+    support_status(SILL_NOT_FOUND, sill_segments_give(old, before));
+    support_status(SILL_NOT_FOUND, sill_segments_trim(old));
+    sill_segments_close(old);
+    support_ok(sill_segments_give(set, id));
+    drop(name, set);
+}
+
+/* NAME: removes the set. */
+static int role_remover(int argc, char **argv)
+{
+    return argc == 1 ? sill_segments_remove(argv[0], NULL) : 1;
+}
+
+static void who_removes_a_set_may_die(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    if (!STEPS || !PERSISTS)
+        support_skip("this build has no steps (SILL_STEPS), or sets go by themselves");
+    for (int again = 0; again < 2; again++) {
+        sill_segments *set = make(name, 1, 2);
+        struct support_process *partner = start_partner(name);
+        ask(partner, "give", take_filled(set), "SILL_OK");
+        kill_at("remover", name, "segments_removing");
+        if (!again) /* the set is as good as before */
+            for (int i = 0; i < 2; i++) {
+                sill_segments_close(set);
+                sill_segments_options options = options_of(1, 2);
+                support_ok(sill_segments_create(&set, name, &options));
+                ask(partner, "give", take_filled(set), "SILL_OK");
+            }
+        support_finish(partner);
+        drop(name, set);
+    }
+}
+
+/* How large a set is, its maker says, also if another process is there before it has. */
+static void openers_wait_for_the_maker(void **state)
+{
+    (void)state;
+    char name[SUPPORT_NAME_SIZE];
+    sill_segments *set;
+    if (!STEPS)
+        support_skip("this build has no steps (SILL_STEPS)");
+    support_name(name, "s");
+    const char *const arguments[] = {name, NULL};
+    struct support_process *worker =
+        support_start_stopping("worker", arguments, "region_published");
+    support_wait_stopped("region_published");
+    support_status(SILL_NOT_FOUND, sill_segments_open(&set, name, NULL));
+    sill_segments_options options = options_of(2, 5);
+    support_ok(sill_segments_create(&set, name, &options)); /* this is a maker, too */
+    assert_int_equal(statistics_of(set).most, 5);
+    support_kill(worker);
+    support_finish(worker);
+    drop(name, set);
+}
+
 static void what_the_dead_leave_is_cleaned(void **state)
 {
     (void)state;
@@ -335,303 +522,6 @@ static void what_the_dead_leave_is_cleaned(void **state)
     regions_nothing_left();
 }
 
-/* ---- rounds ---- */
-
-#define ROUNDS_SIZE 20000
-
-struct stream {
-    uint64_t at;
-    unsigned seed;
-    uint64_t stop_at; /* ends there; 0: nowhere */
-    bool right;
-};
-
-static int fill(void *arg, uint64_t offset, void *piece, size_t size, uint64_t total)
-{
-    struct stream *stream = arg;
-    unsigned char *bytes = piece;
-    (void)total;
-    if (stream->stop_at != 0 && offset >= stream->stop_at)
-        return 77;
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (unsigned char)((offset + i) * 7 + (offset + i) / 251 + stream->seed);
-    return 0;
-}
-
-static int take(void *arg, uint64_t offset, const void *piece, size_t size, uint64_t total)
-{
-    struct stream *stream = arg;
-    const unsigned char *bytes = piece;
-    if (stream->stop_at != 0 && offset >= stream->stop_at)
-        return 88;
-    stream->right = stream->right && offset == stream->at && offset + size <= total;
-    for (size_t i = 0; i < size; i++)
-        stream->right =
-            stream->right &&
-            bytes[i] == (unsigned char)((offset + i) * 7 + (offset + i) / 251 + stream->seed);
-    stream->at += size;
-    return 0;
-}
-
-static void open_rounds(const char *name, sill_region **region, sill_rounds **rounds)
-{
-    sill_region_options options = SILL_REGION_OPTIONS_INIT;
-    options.open_existing = 1;
-    options.timeout_ms = SUPPORT_PATIENCE_MS;
-    support_ok(sill_region_create(region, name, ROUNDS_SIZE, &options));
-    support_ok(sill_rounds_place(rounds, *region, 0, 0));
-}
-
-static void drop_rounds(const char *name, sill_region *region, sill_rounds *rounds)
-{
-    sill_rounds_close(rounds);
-    sill_region_close(region);
-    if (PERSISTS)
-        support_ok(sill_region_remove(name, NULL));
-    regions_nothing_left();
-}
-
-/* NAME: "send SIZE STOP" and "receive STOP", and tells the status, the size, and if it was right.
- */
-static int role_carrier(int argc, char **argv)
-{
-    sill_region *region;
-    sill_rounds *rounds;
-    char line[100], verb[20];
-    unsigned long long size = 0, stop = 0;
-    open_rounds(argv[0], &region, &rounds);
-    support_say("ready");
-    while (support_listen(line, sizeof line, 10 * SUPPORT_PATIENCE_MS)) {
-        uint64_t total = 0;
-        if (sscanf(line, "%19s %llu %llu", verb, &size, &stop) != 3)
-            return 2;
-        struct stream stream = {.seed = 5, .stop_at = stop, .right = true};
-        int rc = strcmp(verb, "send") == 0 ? sill_rounds_send(rounds, size, fill, &stream, -1)
-                                           : sill_rounds_receive(rounds, &total, take, &stream, -1);
-        support_say("%d %llu %d", rc, (unsigned long long)total, stream.right);
-    }
-    sill_rounds_close(rounds);
-    sill_region_close(region);
-    return argc == 1 ? 0 : 1;
-}
-
-static struct support_process *start_carrier(const char *name)
-{
-    const char *const arguments[] = {name, NULL};
-    struct support_process *carrier = support_start("carrier", arguments, NULL);
-    support_expect(carrier, "ready");
-    return carrier;
-}
-
-static void messages_go_in_rounds(void **state)
-{
-    (void)state;
-    static const uint64_t sizes[] = {0, 1, 5000, 6848, 6849, 100000, 3000001};
-    char name[SUPPORT_NAME_SIZE], line[80];
-    sill_region *region;
-    sill_rounds *rounds;
-    support_name(name, "o");
-    open_rounds(name, &region, &rounds);
-    struct support_process *carrier = start_carrier(name);
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        struct stream stream = {.seed = 5, .right = true};
-        support_tell(carrier, "receive 0 0");
-        support_ok(sill_rounds_send(rounds, sizes[i], fill, &stream, SUPPORT_PATIENCE_MS));
-        snprintf(line, sizeof line, "0 %llu 1", (unsigned long long)sizes[i]);
-        support_expect(carrier, line);
-        uint64_t total = 99;
-        snprintf(line, sizeof line, "send %llu 0", (unsigned long long)sizes[i]);
-        support_tell(carrier, line);
-        support_ok(sill_rounds_receive(rounds, &total, take, &stream, SUPPORT_PATIENCE_MS));
-        assert_int_equal(total, sizes[i]);
-        assert_int_equal(stream.at, sizes[i]);
-        assert_true(stream.right);
-        support_expect(carrier, "0 0 1");
-    }
-    support_finish(carrier);
-    drop_rounds(name, region, rounds);
-}
-
-/* Counts down the progress that another thread of execution could see. */
-static int look(void *arg, uint64_t offset, const void *piece, size_t size, uint64_t total)
-{
-    sill_rounds *rounds = arg;
-    sill_rounds_progress progress = SILL_ROUNDS_PROGRESS_INIT;
-    (void)piece;
-    if (sill_rounds_progress_get(rounds, &progress) != 0 || progress.total != total ||
-        progress.received != offset || progress.sent < offset + size || progress.sent > total ||
-        progress.sender == 0 || progress.receiver == 0)
-        return 55;
-    return 0;
-}
-
-static void progress_is_seen(void **state)
-{
-    (void)state;
-    char name[SUPPORT_NAME_SIZE];
-    sill_region *region;
-    sill_rounds *rounds;
-    support_name(name, "o");
-    open_rounds(name, &region, &rounds);
-    sill_rounds_progress progress = SILL_ROUNDS_PROGRESS_INIT;
-    support_ok(sill_rounds_progress_get(rounds, &progress));
-    assert_int_equal(progress.total, 0);
-    struct support_process *carrier = start_carrier(name);
-    support_tell(carrier, "send 200000 0");
-    support_ok(sill_rounds_receive(rounds, NULL, look, rounds, SUPPORT_PATIENCE_MS));
-    support_expect(carrier, "0 0 1");
-    support_ok(sill_rounds_progress_get(rounds, &progress));
-    assert_int_equal(progress.total, 0);
-    assert_int_equal(progress.sender, 0);
-    support_finish(carrier);
-    drop_rounds(name, region, rounds);
-}
-
-static void either_side_may_end_it(void **state)
-{
-    (void)state;
-    char name[SUPPORT_NAME_SIZE], line[80];
-    sill_region *region;
-    sill_rounds *rounds;
-    support_name(name, "o");
-    open_rounds(name, &region, &rounds);
-    struct support_process *carrier = start_carrier(name);
-    struct stream stream = {.seed = 5, .right = true};
-    for (int i = 0; i < 3; i++) {
-        stream = (struct stream){.seed = 5, .right = true, .stop_at = 50000};
-        support_tell(carrier, "receive 0 0");
-        assert_int_equal(sill_rounds_send(rounds, 100000, fill, &stream, SUPPORT_PATIENCE_MS), 77);
-        snprintf(line, sizeof line, "%d 0 1", SILL_CANCELED);
-        support_expect(carrier, line);
-        support_tell(carrier, "receive 0 50000");
-        stream.stop_at = 0;
-        support_status(SILL_CANCELED,
-                       sill_rounds_send(rounds, 100000, fill, &stream, SUPPORT_PATIENCE_MS));
-        support_expect(carrier, "88 0 1");
-        support_status(SILL_TIMEOUT, sill_rounds_send(rounds, 10, fill, &stream, 30));
-        support_status(SILL_AGAIN, sill_rounds_send(rounds, 10, fill, &stream, 0));
-        support_status(SILL_TIMEOUT, sill_rounds_receive(rounds, NULL, take, &stream, 30));
-        support_status(SILL_AGAIN, sill_rounds_receive(rounds, NULL, take, &stream, 0));
-    }
-    support_tell(carrier, "receive 0 0"); /* all of that has left nothing behind */
-    support_ok(sill_rounds_send(rounds, 100000, fill, &stream, SUPPORT_PATIENCE_MS));
-    support_expect(carrier, "0 100000 1");
-    support_finish(carrier);
-    drop_rounds(name, region, rounds);
-}
-
-/* NAME: sends, or receives, for ever. */
-static int role_sender(int argc, char **argv)
-{
-    sill_region *region;
-    sill_rounds *rounds;
-    struct stream stream = {.seed = 5, .right = true};
-    open_rounds(argv[0], &region, &rounds);
-    sill_rounds_send(rounds, 100000, fill, &stream, -1);
-    return argc;
-}
-
-static int role_receiver(int argc, char **argv)
-{
-    sill_region *region;
-    sill_rounds *rounds;
-    struct stream stream = {.seed = 5, .right = true};
-    open_rounds(argv[0], &region, &rounds);
-    sill_rounds_receive(rounds, NULL, take, &stream, -1);
-    return argc;
-}
-
-struct call {
-    sill_rounds *rounds;
-    bool send;
-};
-
-static int carry_in_thread(void *arg)
-{
-    const struct call *call = arg;
-    struct stream stream = {.seed = 5, .right = true};
-    return call->send ? sill_rounds_send(call->rounds, 100000, fill, &stream, -1)
-                      : sill_rounds_receive(call->rounds, NULL, take, &stream, -1);
-}
-
-static void either_side_may_die(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *role, *step;
-    } rows[] = {{"sender", "rounds_filled:3"}, /* two are filled before anybody receives */
-                {"sender", "rounds_filled:5"},
-                {"receiver", "rounds_taken"},
-                {"receiver", "rounds_taken:4"}};
-    if (!STEPS)
-        support_skip("this build has no steps (SILL_STEPS)");
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char name[SUPPORT_NAME_SIZE];
-        sill_region *region;
-        sill_rounds *rounds;
-        support_name(name, "o");
-        open_rounds(name, &region, &rounds);
-        struct call call = {rounds, strcmp(rows[i].role, "receiver") == 0};
-        struct support_thread *thread = support_thread(carry_in_thread, &call);
-        kill_at(rows[i].role, name, rows[i].step);
-        support_status(SILL_DIED, support_join(thread));
-        struct support_process *carrier = start_carrier(name);
-        struct stream stream = {.seed = 5, .right = true};
-        support_tell(carrier, "receive 0 0");
-        support_ok(sill_rounds_send(rounds, 50000, fill, &stream, SUPPORT_PATIENCE_MS));
-        support_expect(carrier, "0 50000 1");
-        support_finish(carrier);
-        drop_rounds(name, region, rounds);
-    }
-}
-
-/* A sender that died before anybody took its message is in nobody's way. */
-static void an_offer_may_be_orphaned(void **state)
-{
-    (void)state;
-    if (!STEPS)
-        support_skip("this build has no steps (SILL_STEPS)");
-    char name[SUPPORT_NAME_SIZE];
-    sill_region *region;
-    sill_rounds *rounds;
-    support_name(name, "o");
-    open_rounds(name, &region, &rounds);
-    kill_at("sender", name, "rounds_begun");
-    struct stream stream = {.seed = 5, .right = true};
-    support_status(SILL_AGAIN, sill_rounds_receive(rounds, NULL, take, &stream, 0));
-    struct call call = {rounds, false};
-    struct support_thread *thread = support_thread(carry_in_thread, &call);
-    struct support_process *carrier = start_carrier(name);
-    support_tell(carrier, "send 60000 0");
-    support_ok(support_join(thread));
-    support_expect(carrier, "0 0 1");
-    support_finish(carrier);
-    drop_rounds(name, region, rounds);
-}
-
-static void rounds_check_arguments(void **state)
-{
-    (void)state;
-    char name[SUPPORT_NAME_SIZE];
-    sill_region *region;
-    sill_rounds *rounds, *other;
-    support_name(name, "o");
-    open_rounds(name, &region, &rounds);
-    support_status(SILL_INVALID, sill_rounds_place(NULL, region, 0, 0));
-    support_status(SILL_INVALID, sill_rounds_place(&other, NULL, 0, 0));
-    support_status(SILL_INVALID, sill_rounds_place(&other, region, 1, 0));
-    support_status(SILL_INVALID, sill_rounds_place(&other, region, 0, 4096));
-    support_status(SILL_INVALID, sill_rounds_place(&other, region, ROUNDS_SIZE + 64, 0));
-    support_status(SILL_INVALID, sill_rounds_place(&other, region, 0, ROUNDS_SIZE + 1));
-    support_status(SILL_WRONG_SIZE, sill_rounds_place(&other, region, 0, 10000));
-    support_status(SILL_INVALID, sill_rounds_send(rounds, 1, NULL, NULL, 0));
-    support_status(SILL_INVALID, sill_rounds_send(NULL, 1, fill, NULL, 0));
-    support_status(SILL_INVALID, sill_rounds_receive(rounds, NULL, NULL, NULL, 0));
-    support_status(SILL_INVALID, sill_rounds_progress_get(rounds, NULL));
-    sill_rounds_close(NULL);
-    drop_rounds(name, region, rounds);
-}
-
 static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(sets_check_arguments),
     SUPPORT_TEST(a_set_grows_and_shrinks),
@@ -639,16 +529,18 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(a_wait_ends_with_a_return),
     SUPPORT_TEST(holders_may_die),
     SUPPORT_TEST(workers_may_die_at_each_step),
+    SUPPORT_TEST(pids_come_back),
+    SUPPORT_TEST(maker_dies_before_it_says_so),
+    SUPPORT_TEST(a_segment_may_be_gone),
+    SUPPORT_TEST(a_segment_may_be_another),
+    SUPPORT_TEST(a_removed_set_is_over),
+    SUPPORT_TEST(who_removes_a_set_may_die),
+    SUPPORT_TEST(openers_wait_for_the_maker),
     SUPPORT_TEST(what_the_dead_leave_is_cleaned),
-    SUPPORT_TEST(rounds_check_arguments),
-    SUPPORT_TEST(messages_go_in_rounds),
-    SUPPORT_TEST(progress_is_seen),
-    SUPPORT_TEST(either_side_may_end_it),
-    SUPPORT_TEST(either_side_may_die),
-    SUPPORT_TEST(an_offer_may_be_orphaned),
 };
 static const struct support_role roles[] = {
-    {"partner", role_partner}, {"worker", role_worker},     {"carrier", role_carrier},
-    {"sender", role_sender},   {"receiver", role_receiver},
+    {"partner", role_partner},
+    {"worker", role_worker},
+    {"remover", role_remover},
 };
 SUPPORT_MAIN(tests, roles)

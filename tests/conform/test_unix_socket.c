@@ -24,7 +24,7 @@ int main(void)
 
 #include "backends.h"
 #include "clock.h"
-#include "wait.h"
+#include "posix/wait_posix.h"
 
 extern const struct sill__channel_ops sill__unix_ops;
 static const struct sill__channel_ops *const ops = &sill__unix_ops;
@@ -587,6 +587,33 @@ static void child_closes_without_harm(void **state)
     sill__wait_destroy(wait);
 }
 
+/* Whoever sleeps until the peer answers is not woken by the peer's reading. */
+static void reading_wakes_nobody(void **state)
+{
+    (void)state;
+    struct sill__place place = place_make();
+    struct pair pair = pair_open(&place);
+    struct sill__bytes part = {"question", 8};
+    struct sill__event event;
+    sill__wait *wait;
+    char buffer[16];
+    size_t count;
+    if (!SILL__WAIT_EPOLL)
+        support_skip("poll knows no edges");
+    support_ok(sill__wait_create(&wait));
+    support_ok(ops->watch(pair.client, wait, &pair));
+    for (int i = 0; i < 3; i++) {
+        while (sill__wait_for(wait, 0, &event, 1, &count) == SILL_OK)
+            continue; /* that there is room is told once at the beginning */
+        support_ok(ops->send(pair.client, &part, 1, NULL, 0, &count));
+        support_ok(ops->recv(pair.server, buffer, sizeof buffer, &count));
+        support_status(SILL_TIMEOUT, sill__wait_for(wait, 0, &event, 1, &count));
+    }
+    ops->unwatch(pair.client);
+    sill__wait_destroy(wait);
+    pair_close(&pair);
+}
+
 static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(mode_is_kept_from_the_umask),
     SUPPORT_TEST(stale_socket_is_replaced),
@@ -604,6 +631,7 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(out_of_descriptors_nothing_is_left),
     SUPPORT_TEST(death_shows_past_a_child),
     SUPPORT_TEST(child_closes_without_harm),
+    SUPPORT_TEST(reading_wakes_nobody),
 };
 static const struct support_role roles[] = {{"forker", run_forker}};
 SUPPORT_MAIN(tests, roles)

@@ -50,6 +50,7 @@ static const struct row {
     ROW(position_told, CLIENT | SERVER),
     ROW(segment_made, CLIENT | SERVER),
     ROW(segment_announced, CLIENT | SERVER),
+    ROW(mapped_soon, CLIENT | SERVER),
     ROW(mapped_copied, CLIENT | SERVER),
     ROW(mapped_sent, CLIENT | SERVER),
     ROW(rounds_piece, CLIENT | SERVER),

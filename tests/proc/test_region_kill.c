@@ -235,6 +235,27 @@ static void killed_creator_leaves_it_to_its_users(void **state)
     create_and_remove(kind, name);
 }
 
+/* It dies before it has said that the region is there, and others have found it already: it can be
+ * removed while they use it, as any other. */
+static void what_a_killed_creator_published_is_removed(void **state)
+{
+    skip_without_steps();
+    int kind = kind_of(state);
+    char name[SUPPORT_PATH_SIZE];
+    regions_name(kind, name);
+    if (regions_may_be_stuck(kind))
+        return;
+    struct support_process *creator = start_stopped("creator", kind, name, "region_published");
+    sill_region_options options = regions_options(kind);
+    sill_region *region;
+    support_ok(sill_region_open(&region, name, &options));
+    support_kill(creator);
+    support_ok(sill_region_remove(name, &options));
+    create_and_remove(kind, name);
+    sill_region_close(region);
+    regions_nothing_left();
+}
+
 /* Of those who die with a private region nothing stays. */
 static void killed_users_leave_nothing(void **state)
 {
@@ -258,6 +279,7 @@ static const struct regions_test tests[] = {
     REGIONS_TEST(opener_hears_of_the_death, SILL_REGION_NAMED),
     REGIONS_TEST(killed_remover_is_in_nobodys_way, NAMED_PERSISTS),
     REGIONS_TEST(killed_creator_leaves_it_to_its_users, SILL_REGION_NAMED),
+    REGIONS_TEST(what_a_killed_creator_published_is_removed, NAMED_PERSISTS),
     REGIONS_TEST(killed_users_leave_nothing, 0),
 };
 static const struct support_role roles[] = {

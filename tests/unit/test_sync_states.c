@@ -124,6 +124,24 @@ static void a_pool_survives_another_boot(void **state)
     sill_region_close(region);
 }
 
+/* It died, and its pid is ours by now. */
+static void a_dead_attendee_may_have_had_our_pid(void **state)
+{
+    (void)state;
+    sill_semaphore *semaphore;
+    begin(SILL_SYNC_SIZE);
+    support_ok(sill_semaphore_place(&semaphore, region, 0, NULL));
+    struct sill__process self;
+    sill__process_self(&self);
+    atomic_store(&shared->attendees[5].start, self.start - 1);
+    atomic_store(&shared->attendees[5].who, self.pid);
+    support_status(SILL_DIED, sill_semaphore_wait(semaphore, SUPPORT_PATIENCE_MS));
+    assert_int_equal(atomic_load(&shared->attendees[5].who), 0);
+    support_status(SILL_TIMEOUT, sill_semaphore_wait(semaphore, 20));
+    sill_semaphore_close(semaphore);
+    sill_region_close(region);
+}
+
 /* More processes than places: who finds none attends unseen. A dead one is told and taken out. */
 static void attendees_have_a_limit(void **state)
 {
@@ -151,6 +169,6 @@ static void attendees_have_a_limit(void **state)
 static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(what_does_not_fit_is_refused), SUPPORT_TEST(makers_are_told_apart),
     SUPPORT_TEST(another_boot_is_made_anew),    SUPPORT_TEST(a_pool_survives_another_boot),
-    SUPPORT_TEST(attendees_have_a_limit),
+    SUPPORT_TEST(attendees_have_a_limit),       SUPPORT_TEST(a_dead_attendee_may_have_had_our_pid),
 };
 SUPPORT_MAIN_ALONE(tests)

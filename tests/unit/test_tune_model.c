@@ -278,6 +278,18 @@ static void winners(void **state)
     assert_false(tune_wins(2.4, 10000)); /* a busy machine */
 }
 
+static void little_memory(void **state)
+{
+    const uint64_t mib = 1 << 20;
+    (void)state;
+    assert_int_equal(64 * mib, tune_largest(0)); /* not known */
+    assert_int_equal(64 * mib, tune_largest(UINT64_MAX));
+    assert_int_equal(64 * mib, tune_largest(40 * 64 * mib));
+    assert_int_equal(32 * mib, tune_largest(40 * 64 * mib - 1));
+    assert_int_equal(8 * mib, tune_largest(512 * mib));
+    assert_int_equal(mib, tune_largest(1));
+}
+
 static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(lines),
     SUPPORT_TEST(fits_pieces),
@@ -289,5 +301,6 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(waits),
     SUPPORT_TEST(rings_and_segments),
     SUPPORT_TEST(winners),
+    SUPPORT_TEST(little_memory),
 };
 SUPPORT_MAIN_ALONE(tests)

@@ -99,6 +99,35 @@ uint64_t bench_os_page_size(void)
     return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* A number in a file behind a word (may be empty), or -1. */
+static int64_t number_in(const char *path, const char *word)
+{
+    char line[128];
+    int64_t number = -1;
+    FILE *file = fopen(path, "re");
+
+    if (!file)
+        return -1;
+    while (number < 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, word, strlen(word)) != 0 ||
+            sscanf(line + strlen(word), "%" SCNd64, &number) != 1)
+            number = -1;
+    fclose(file);
+    return number;
+}
+
+uint64_t bench_os_free_memory(void)
+{
+    int64_t kib = number_in("/proc/meminfo", "MemAvailable:");
+    int64_t most = number_in("/sys/fs/cgroup/memory.max", "");
+    int64_t used = number_in("/sys/fs/cgroup/memory.current", "");
+    int64_t bytes = kib > 0 ? kib * 1024 : 0;
+
+    if (most > 0 && used >= 0 && bytes > most - used)
+        bytes = most > used ? most - used : 1; /* a container's */
+    return (uint64_t)bytes;
+}
+
 uint64_t bench_os_cpu_ns(void)
 {
     struct timespec spent = {0};

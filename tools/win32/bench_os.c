@@ -53,6 +53,16 @@ uint64_t bench_os_page_size(void)
     return info.dwPageSize;
 }
 
+uint64_t bench_os_free_memory(void)
+{
+    MEMORYSTATUSEX status = {.dwLength = sizeof status};
+
+    if (!GlobalMemoryStatusEx(&status))
+        return 0;
+    return status.ullAvailPhys < status.ullAvailPageFile ? status.ullAvailPhys
+                                                         : status.ullAvailPageFile;
+}
+
 uint64_t bench_os_cpu_ns(void)
 {
     FILETIME begin, end, kernel, user;
