@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "region_internal.h"
 #include "status.h"
 #include "step.h"
 
@@ -44,7 +45,7 @@ struct segment {
 };
 
 struct sill__arena {
-    int kind;
+    struct sill__arena_maker maker;
     uint64_t segment_size, mapped_max;
     uint32_t segments_max;
     uint32_t last_serial;
@@ -59,13 +60,13 @@ struct sill__arena {
     uint64_t clock;
 };
 
-int sill__arena_create(struct sill__arena **out, const sill_policy *policy, int kind,
-                       const _Atomic uint32_t *released)
+int sill__arena_create(struct sill__arena **out, const sill_policy *policy,
+                       const struct sill__arena_maker *maker, const _Atomic uint32_t *released)
 {
     struct sill__arena *arena = sill__alloc_zeroed(sizeof *arena);
     if (arena == NULL)
         return sill__fail(SILL_NO_MEMORY, "no memory for the books of shared memory");
-    arena->kind = kind;
+    arena->maker = *maker;
     arena->segment_size = policy->segment_size;
     arena->mapped_max = policy->mapped_max;
     arena->segments_max = policy->segments_max < SILL__SEGMENTS_LIMIT
@@ -165,6 +166,8 @@ static bool place(struct sill__arena *arena, uint32_t number, uint64_t size,
 
 static void drop_segment(struct sill__arena *arena, struct segment *segment)
 {
+    if (!segment->announced)
+        sill__region_discard(segment->region);
     sill_region_close(segment->region);
     segment->region = NULL;
     segment->dropped = segment->announced;
@@ -219,9 +222,7 @@ static int make_segment(struct sill__arena *arena, uint64_t room, uint32_t *numb
         struct segment *s = &arena->segments[i];
         if (s->region != NULL || s->dropped)
             continue;
-        sill_region_options options = SILL_REGION_OPTIONS_INIT;
-        options.kind = arena->kind;
-        int rc = sill_region_create(&s->region, NULL, (size_t)size, &options);
+        int rc = arena->maker.make(arena->maker.arg, &s->region, (size_t)size);
         if (rc != 0) {
             s->region = NULL;
             return rc;

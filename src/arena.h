@@ -19,6 +19,12 @@
 
 #include "wire.h"
 
+/* Makes a region for a segment. */
+struct sill__arena_maker {
+    int (*make)(void *arg, sill_region **out, size_t size);
+    void *arg;
+};
+
 struct sill__block {
     void *data; /* where the sender fills it, aligned to 64 bytes */
     uint32_t segment;
@@ -31,10 +37,9 @@ struct sill__block {
 
 struct sill__arena;
 
-/* `kind` of the segments: enum sill_region_kind. `released` is the peer's table of SILL__SLOTS
- * words, mapped as long as the arena lives. */
-int sill__arena_create(struct sill__arena **out, const sill_policy *policy, int kind,
-                       const _Atomic uint32_t *released);
+/* `released` is the peer's table of SILL__SLOTS words, mapped as long as the arena lives. */
+int sill__arena_create(struct sill__arena **out, const sill_policy *policy,
+                       const struct sill__arena_maker *maker, const _Atomic uint32_t *released);
 /* Unmaps everything. Blocks are gone. NULL is fine. */
 void sill__arena_destroy(struct sill__arena *arena);
 

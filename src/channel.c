@@ -168,10 +168,10 @@ static bool channel_pending(struct sill__hub *hub)
     return may_receive(hub->owner);
 }
 
-static int channel_wait(sill_channel *channel, bool (*done)(void *), int64_t deadline,
+static int channel_wait(sill_channel *channel, bool (*done)(void *), void *arg, int64_t deadline,
                         unsigned seen)
 {
-    const struct sill__until until = {done, channel, deadline, &channel->cancels, seen, NULL, NULL};
+    const struct sill__until until = {done, arg, deadline, &channel->cancels, seen, NULL, NULL};
     return sill__hub_wait(channel->hub, &until);
 }
 
@@ -306,29 +306,14 @@ static bool is_harmless(int status)
            status == SILL_DENIED;
 }
 
-static bool bytes_arrived(void *arg)
-{
-    sill_channel *channel = arg;
-    return channel->ended != 0 || channel->peer_dead ||
-           sill__stream_arrived(&channel->stream, false);
-}
-
-static bool handles_arrived(void *arg)
-{
-    sill_channel *channel = arg;
-    return channel->ended != 0 || channel->peer_dead ||
-           sill__stream_arrived(&channel->stream, true);
-}
-
-/* A frame has been written. That our death cannot take it back is waited for too, for a while;
- * afterwards it is sent all the same. */
+/* A frame has been written. That our death cannot take it back is waited for too. */
 static void await_arrival(sill_channel *channel, bool handles, int64_t deadline, unsigned seen)
 {
-    bool (*done)(void *) = handles ? handles_arrived : bytes_arrived;
-    if (done(channel))
+    struct sill__arrival arrival = {&channel->stream, &channel->peer_dead, handles};
+    if (sill__stream_arrived(&arrival))
         return;
-    deadline = sill__earlier(deadline, sill__now_ns() + SILL__ARRIVAL_NS);
-    if (channel_wait(channel, done, deadline, seen) == SILL_CANCELED)
+    deadline = sill__arrival_deadline(deadline);
+    if (channel_wait(channel, sill__stream_arrived, &arrival, deadline, seen) == SILL_CANCELED)
         channel->cancels.told = seen; /* the next call is canceled */
 }
 
@@ -346,7 +331,7 @@ static int send_frame(sill_channel *channel, struct sill__writing *writing, int6
             status = SILL_DIED;
         if (status != SILL_AGAIN)
             return writing->done == 0 && is_harmless(status) ? status : end_send(channel, status);
-        status = channel_wait(channel, may_send, deadline, seen);
+        status = channel_wait(channel, may_send, channel, deadline, seen);
         if (channel->ended != 0)
             return say_ended(channel);
         if (status == SILL_OK)
@@ -419,7 +404,7 @@ static int await_frame(sill_channel *channel, int64_t deadline)
             (void)end_with(channel, status); /* told above, behind the frames that came before */
             continue;
         }
-        status = channel_wait(channel, may_receive, deadline, seen);
+        status = channel_wait(channel, may_receive, channel, deadline, seen);
         if (status != SILL_OK && channel->first == NULL && channel->ended == 0)
             return status;
     }
@@ -504,7 +489,7 @@ static void say_close(sill_channel *channel)
     SILL__STEP(close_begin);
     int status = sill__stream_control(&channel->stream, &head, NULL, 0);
     while (status == SILL_AGAIN && !channel->peer_dead && channel->ended == 0) {
-        if (channel_wait(channel, may_send, deadline, channel->cancels.told) != SILL_OK)
+        if (channel_wait(channel, may_send, channel, deadline, channel->cancels.told) != SILL_OK)
             break;
         channel->writable = false;
         status = sill__stream_flush(&channel->stream);

@@ -101,13 +101,22 @@ struct sill__channel_ops {
     void (*unexport)(sill__conn *conn, const uint64_t *values, unsigned count);
     /* The handle of the next value received; the caller owns it. PROTOCOL if there is none. */
     int (*import_handle)(sill__conn *conn, uint64_t value, sill_handle *out);
+    /* The handles that came with a frame are dealt with: whoever wants what is behind them has it.
+     * NULL: that need not be known. */
+    void (*imported)(sill__conn *conn, const sill_handle *handles, unsigned count);
     /* The peer imported `count` more of the handles exported: forget them. (SILL__CHANNEL_TAKEN) */
     int (*taken)(sill__conn *conn, unsigned count);
     /* Whether bytes that `send` took would be lost if this process ended now; WRITABLE is reported
      * when they would not be any more. NULL: never. */
     bool (*under_way)(sill__conn *conn);
-    /* How many exported handles would be lost if this process ended now. NULL: never any. */
+    /* How many exported handles would be lost if this process ended now; perhaps more than are.
+     * NULL: never any. */
     unsigned (*untaken)(const sill__conn *conn);
+
+    /* What a region is to be called that will be passed here, so that it outlives this process
+     * until the peer has it. False: it would be lost. NULL: nothing need be done for that, or can
+     * be. */
+    bool (*region_object)(sill__conn *conn, char object[64]);
 
     /* Reports events of this connection (listener) with `key` in `wait`; one wait at most. Watch it
      * before its first send, recv or accept, in one wait for life. (A Windows handle is bound to

@@ -8,6 +8,7 @@
 #include "barrier.h"
 #include "memory.h"
 #include "process.h"
+#include "region_internal.h"
 #include "status.h"
 #include "step.h"
 
@@ -162,6 +163,15 @@ void sill__link_abandon(struct sill__link *link)
 
 /* ---- handshake ---- */
 
+int sill__link_new_region(struct sill__link *link, sill_region **out, size_t size)
+{
+    sill__conn *conn = link->stream.conn;
+    char object[64];
+    bool kept =
+        conn != NULL && conn->ops->region_object != NULL && conn->ops->region_object(conn, object);
+    return sill__region_create_passed(out, link->region_kind, size, kept ? object : NULL);
+}
+
 /* Makes the region with our control words and rings. Without it the link works, over the channel
  * alone. */
 static int make_own_words(struct sill__link *link)
@@ -169,10 +179,8 @@ static int make_own_words(struct sill__link *link)
     if (link->policy.path == SILL_PATH_CHANNEL && !link->require_mapped)
         return 0;
     sill_region *region = NULL;
-    sill_region_options options = SILL_REGION_OPTIONS_INIT;
-    options.kind = link->region_kind;
     size_t size = sizeof *link->own + (size_t)link->policy.ring_size;
-    int rc = sill_region_create(&region, NULL, size, &options);
+    int rc = sill__link_new_region(link, &region, size);
     sill_handle handle;
     if (rc == 0)
         rc = sill_region_handle(region, &handle);

@@ -223,6 +223,10 @@ void sill__link_close(struct sill__link *link, int64_t linger_ns);
 /* In a forked child: lets go of descriptors and memory, tells nobody. No lock. */
 void sill__link_abandon(struct sill__link *link);
 
+/* A region that is to be passed to the peer: control words and rings, or a segment. Statuses as
+ * sill_region_create. */
+int sill__link_new_region(struct sill__link *link, sill_region **out, size_t size);
+
 /* Handshake. hello: client; welcome and refuse: server, in DECIDING. Data at most SILL__DATA_MAX.
  */
 int sill__link_hello(struct sill__link *link, const void *data, size_t size, int64_t deadline);

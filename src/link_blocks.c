@@ -25,12 +25,17 @@ bool sill__link_no_memory(int rc)
            rc == SILL_UNSUPPORTED || rc == SILL_NO_MEMORY;
 }
 
+static int make_region(void *arg, sill_region **out, size_t size)
+{
+    return sill__link_new_region(arg, out, size);
+}
+
 static int need_arena(struct sill__link *link)
 {
     if (link->arena != NULL)
         return 0;
-    return sill__arena_create(&link->arena, &link->policy, link->region_kind,
-                              link->peer_words->released);
+    const struct sill__arena_maker maker = {make_region, link};
+    return sill__arena_create(&link->arena, &link->policy, &maker, link->peer_words->released);
 }
 
 static int take_block_now(struct sill__link *link, uint64_t size, struct sill__block *block)

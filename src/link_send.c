@@ -160,28 +160,16 @@ static void abandon_frame(struct sill__link *link, struct sill__writing *w, int 
         sill__link_end(link, back);
 }
 
-static bool bytes_arrived(void *arg)
-{
-    struct sill__link *link = arg;
-    return link->state == SILL__LINK_ENDED || sill__stream_arrived(&link->stream, false);
-}
-
-static bool handles_arrived(void *arg)
-{
-    struct sill__link *link = arg;
-    return link->state == SILL__LINK_ENDED || sill__stream_arrived(&link->stream, true);
-}
-
-/* A frame has been written. That our death cannot take it back is waited for too, for a while;
- * afterwards it is sent all the same. (A greeting is answered anyway.) */
+/* A frame has been written. That our death cannot take it back is waited for too. (A greeting is
+ * answered anyway.) */
 static void await_arrival(struct sill__link *link, bool handles, int64_t deadline, unsigned seen)
 {
-    bool (*done)(void *) =
-        handles && link->state == SILL__LINK_OPEN ? handles_arrived : bytes_arrived;
-    if (done(link))
+    struct sill__arrival arrival = {&link->stream, &link->peer_dead,
+                                    handles && link->state == SILL__LINK_OPEN};
+    if (sill__stream_arrived(&arrival))
         return;
-    deadline = sill__earlier(deadline, sill__now_ns() + SILL__ARRIVAL_NS);
-    if (sill__link_wait(link, done, link, deadline, seen) == SILL_CANCELED)
+    deadline = sill__arrival_deadline(deadline);
+    if (sill__link_wait(link, sill__stream_arrived, &arrival, deadline, seen) == SILL_CANCELED)
         link->cancels.told = seen; /* the next call is canceled */
 }
 

@@ -307,6 +307,8 @@ int sill__region_make(sill_region **out, const struct sill__region_request *requ
     }
     if (region->base != NULL)
         ops->unmap(region->memory, region->base);
+    if (ops->discard != NULL)
+        ops->discard(region->memory);
     ops->close(region->memory);
     if (ops->object_name != NULL) {
         sill_error first = *sill_last_error();
@@ -445,6 +447,26 @@ int sill_region_open_handle(sill_region **region, sill_handle handle,
     if (rc == 0)
         rc = adopt_memory(region, &request, memory);
     return rc == SILL_AGAIN ? sill__region_explain(SILL_FOREIGN, NULL) : rc;
+}
+
+int sill__region_create_passed(sill_region **out, int kind, size_t size, const char *object)
+{
+    struct sill__region_request request;
+    sill_region_options options = SILL_REGION_OPTIONS_INIT;
+    options.kind = kind;
+    int rc = make_request(&request, NULL, sill__region_auto_anonymous, &options);
+    if (rc == 0)
+        rc = check_size(size);
+    if (rc != 0)
+        return rc;
+    request.size = size;
+    return sill__region_make(out, &request, object);
+}
+
+void sill__region_discard(sill_region *region)
+{
+    if (region->ops->discard != NULL)
+        region->ops->discard(region->memory);
 }
 
 int sill_region_remove(const char *name, const sill_region_options *options)

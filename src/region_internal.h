@@ -45,6 +45,12 @@ struct sill__region_request {
 int sill__region_make(sill_region **out, const struct sill__region_request *request,
                       const char *object);
 
+/* Makes a region without a name that can be passed; `object` is what a channel says to call it
+ * until the peer has it, or NULL. */
+int sill__region_create_passed(sill_region **out, int kind, size_t size, const char *object);
+/* It is not passed after all. */
+void sill__region_discard(sill_region *region);
+
 /* Opens the object, maps it and checks the header. AGAIN: the object is half-made. */
 int sill__region_attach(sill_region **out, const struct sill__region_request *request,
                         const char *object);

@@ -54,7 +54,9 @@ struct sill__region_ops {
      * `object`: for attempt 0 the usual one, for 1, 2... others, to be tried when something else
      * has taken the one before. `record` is the path of the owner record, which is distinct for
      * each directory and name. NULL without a record: `object` is then the path of the file, or
-     * NULL for what has no name. NOT_FOUND: no usual name can be told without a claimed record. */
+     * NULL for what has no name (or what a channel calls it until the peer has it, see
+     * `region_object` in channel_ops.h). NOT_FOUND: no usual name can be told without a claimed
+     * record. */
     int (*object_name)(char object[64], const char *record, const char *name, unsigned attempt);
 
     /* Makes the object, exclusively, with `size` bytes reserved and zero, mode 0600. EXISTS: there
@@ -77,6 +79,9 @@ struct sill__region_ops {
      * to. NULL: UNSUPPORTED, and only the creator may resize. */
     int (*flush)(sill__memory *memory, void *base, size_t from, size_t to, bool wait);
     void (*close)(sill__memory *memory);
+    /* Of what a channel has given a name: it is not passed after all, and goes with this process.
+     * NULL: it does so in any case. */
+    void (*discard)(sill__memory *memory);
     /* Removes the name: of a whole object with this name_hash, or of one that a dead creator left
      * half-made. NOT_FOUND; FOREIGN (not sill's, left alone); DENIED; UNSUPPORTED (such objects go
      * by themselves). */

@@ -15,6 +15,7 @@
     X(listen_bound)      /* the socket or pipe exists */                                           \
     X(connect_slot)      /* System V: the client has a slot, without queues */                     \
     X(connect_queues)    /* System V: it has its queues, the server was not rung */                \
+    X(slot_emptied)      /* System V: an ended client's slot has no queues, is not free */         \
     X(connect_opened)    /* the client has a channel, HELLO is not sent */                         \
     X(connect_hello)     /* HELLO is sent, no answer yet */                                        \
     X(accept_begin)      /* the server decided, WELCOME is not sent */                             \

@@ -12,12 +12,16 @@
 
 #include <string.h>
 
+#include "clock.h"
 #include "memory.h"
 #include "status.h"
 #include "step.h"
 
 /* A body of which more than this is missing is read in place, not through the scratch memory. */
 #define DIRECT_MIN 16384
+
+/* What a sender waits for at most until the peer has read on, when it has sent all. */
+#define ARRIVAL_NS INT64_C(1000000000)
 
 /* Answers that nobody waits to write (bells, refusals, TAKEN) can be called for by a peer that
  * never reads them. One that keeps the rules leaves a few unread for each of its threads. */
@@ -101,7 +105,7 @@ static void unexport(struct sill__stream *s, const struct sill__writing *w, unsi
     s->conn->ops->unexport(s->conn, values, count);
 }
 
-bool sill__stream_arrived(struct sill__stream *s, bool handles)
+static bool has_arrived(const struct sill__stream *s, bool handles)
 {
     if (s->conn == NULL)
         return true;
@@ -110,12 +114,23 @@ bool sill__stream_arrived(struct sill__stream *s, bool handles)
     return !handles || s->conn->ops->untaken == NULL || s->conn->ops->untaken(s->conn) == 0;
 }
 
+bool sill__stream_arrived(void *arrival)
+{
+    const struct sill__arrival *a = arrival;
+    return has_arrived(a->stream, a->handles) || *a->peer_dead;
+}
+
+int64_t sill__arrival_deadline(int64_t deadline)
+{
+    return sill__earlier(deadline, sill__now_ns() + ARRIVAL_NS);
+}
+
 bool sill__stream_settled(struct sill__stream *s)
 {
     int rc = sill__stream_flush(s);
     if (rc != 0)
         return rc != SILL_AGAIN;
-    return sill__stream_arrived(s, true);
+    return has_arrived(s, true);
 }
 
 int sill__stream_prepare(struct sill__stream *s, struct sill__writing *w,
@@ -282,6 +297,18 @@ static int import_handles(struct sill__stream *s, sill_handle *handles)
     return 0;
 }
 
+/* The user has dealt with the handles: only now may their sender rely on it. */
+static int say_taken(struct sill__stream *s, const sill_handle *handles, unsigned count)
+{
+    if (s->conn == NULL || (s->conn->ops->caps & SILL__CHANNEL_TAKEN) == 0)
+        return 0;
+    if (s->conn->ops->imported != NULL)
+        s->conn->ops->imported(s->conn, handles, count);
+    const struct sill__frame taken = {.type = SILL__FRAME_TAKEN, .word = count};
+    int rc = sill__stream_control(s, &taken, NULL, 0);
+    return rc == SILL_AGAIN || rc == SILL_DIED ? 0 : rc;
+}
+
 static int frame_complete(struct sill__stream *s, unsigned char commit)
 {
     if (commit > 1)
@@ -294,20 +321,15 @@ static int frame_complete(struct sill__stream *s, unsigned char commit)
     s->begun = false;
     s->head_have = 0;
     s->completed++;
-    if (frame.handles > 0 && (s->conn->ops->caps & SILL__CHANNEL_TAKEN) != 0) {
-        const struct sill__frame taken = {.type = SILL__FRAME_TAKEN, .word = frame.handles};
-        rc = sill__stream_control(s, &taken, NULL, 0);
-        if (rc == SILL_AGAIN || rc == SILL_DIED)
-            rc = 0;
-    }
-    if (frame.type == SILL__FRAME_TAKEN && commit == 1 && rc == 0 &&
-        s->conn->ops->taken != NULL) {
+    if (frame.type == SILL__FRAME_TAKEN && commit == 1 && s->conn->ops->taken != NULL) {
         if (frame.word > UINT32_MAX)
             return sill__fail(SILL_PROTOCOL, "the peer took more handles than there are");
         rc = s->conn->ops->taken(s->conn, (unsigned)frame.word);
     }
     int end = s->user.end(s->user.arg, &frame, handles, commit == 1);
-    return rc != 0 ? rc : end;
+    if (rc == 0)
+        rc = end;
+    return rc == 0 && frame.handles > 0 ? say_taken(s, handles, frame.handles) : rc;
 }
 
 /* Feeds bytes to the machine until they are used up or the stream has ended. */

@@ -56,9 +56,16 @@ struct sill__writing {
 };
 
 /* Whether the peer would still get all that was written, with or without the handles, if this
- * process ended now. On Windows it takes a moment; the peer may even have to read first. */
-#define SILL__ARRIVAL_NS INT64_C(1000000000) /* so it is not waited for any longer than this */
-bool sill__stream_arrived(struct sill__stream *s, bool handles);
+ * process ended now, or nothing more can be done about it. On Windows it takes a moment; the peer
+ * may even have to read first. So the owner waits for it behind each frame, with a struct
+ * sill__arrival as the argument, for a while: afterwards it is sent all the same. */
+struct sill__arrival {
+    struct sill__stream *stream;
+    const bool *peer_dead; /* the owner's */
+    bool handles;
+};
+bool sill__stream_arrived(void *arrival);
+int64_t sill__arrival_deadline(int64_t deadline);
 /* The same of everything, what is queued too, if this process ended now; writes what it can. Also
  * true when nothing more can be done about it. */
 bool sill__stream_settled(struct sill__stream *s);

@@ -234,7 +234,8 @@ SILL_API int sill_call(sill_port *port, const void *data, size_t size, sill_mess
  * 0: all of it is with the operating system or in shared memory; the peer gets it unless its own
  * process ends. (On Windows a client's handles, and a mapped message's segment when it is new, are
  * safe from the client's death once the server has read on: a client waits up to a second for that,
- * within timeout_ms. Over System V both sides wait so for a new segment.) TIMEOUT: the peer will never see it. Otherwise as sill_call. */
+ * within timeout_ms. Over System V both sides wait so when a message needs a new segment and the
+ * peer has left eight unread.) TIMEOUT: the peer will never see it. Otherwise as sill_call. */
 SILL_API int sill_send(sill_port *port, const void *data, size_t size, int timeout_ms);
 
 /* Waits for the next request or datagram on a client's port. 0; TIMEOUT, or AGAIN for timeout_ms

@@ -76,7 +76,8 @@ typedef struct sill_queue_options {
 SILL_API int sill_queue_create(sill_queue **queue, const char *name,
                                const sill_queue_options *options);
 
-/* Opens a queue that a living process owns. As sill_queue_create, and NOT_FOUND. */
+/* Opens a queue that a living process owns. As sill_queue_create, and NOT_FOUND. (FOREIGN: also if it
+ * tells of itself what cannot be.) */
 SILL_API int sill_queue_open(sill_queue **queue, const char *name,
                              const sill_queue_options *options);
 

@@ -13,9 +13,9 @@
  * ends are over; when it has ended before its clients, the last of them removes all that it left,
  * its record too, unless a new server or a clean has done so.
  *
- * Only regions are passed: their handles are System V ids, which are numbers for everybody. The
- * peer must attach a segment while we have it, so what it has not taken yet is counted
- * (channel_ops.h).
+ * Only regions are passed: their handles are System V ids, which are numbers for everybody. Such a
+ * segment has a key of the slot until the peer has attached it (table.h). One that got none goes
+ * with its sender, so what the peer has not taken yet is counted (channel_ops.h).
  *
  * Who the peer is says the kernel: the maker of the semaphores or queues, and the process that last
  * changed a semaphore that only the server, or only the client of that slot, changes. That a
@@ -47,7 +47,6 @@
 #define FIRST_PAUSE INT64_C(500000) /* while all slots are taken: between tries */
 #define LAST_PAUSE  INT64_C(20000000)
 #define TIDY_TRIES  20 /* 1 ms apart: until an ending server has let go of its record */
-#define CHUNK_MIN   64
 
 /* A message in a queue. */
 struct parcel {
@@ -105,7 +104,8 @@ static size_t chunk_of(int queue)
     struct msqid_ds info;
     if (msgctl(queue, IPC_STAT, &info) != 0 || info.msg_qbytes / 2 > SILL__SYSV_CHUNK)
         return SILL__SYSV_CHUNK;
-    return info.msg_qbytes / 2 > CHUNK_MIN ? (size_t)info.msg_qbytes / 2 : CHUNK_MIN;
+    return info.msg_qbytes / 2 > SILL__QUEUE_LEAST ? (size_t)info.msg_qbytes / 2
+                                                   : SILL__QUEUE_LEAST;
 }
 
 int sill__sysv_conn_make(struct sill__sysv_conn **out, const struct sill__seat *seat, int in,
@@ -147,6 +147,11 @@ static int send_failed(int code)
 {
     if (code == EIDRM || code == EINVAL)
         return peer_gone();
+    if (code == EMSGSIZE)
+        return sill__fail_os_as(SILL_LIMIT, "msgsnd", EINVAL,
+                                "The system allows no message of %d bytes; the limit kernel.msgmax "
+                                "can be raised with sysctl.",
+                                SILL__QUEUE_LEAST);
     if (code == ENOMEM)
         return sill__fail_os_as(SILL_NO_MEMORY, "msgsnd", code,
                                 "There is no memory for a message.");
@@ -161,10 +166,12 @@ static int put(struct sill__sysv_conn *conn, const struct parcel *parcel, size_t
     while (msgsnd(conn->out, parcel, *size, IPC_NOWAIT) != 0) {
         if (errno == EINTR)
             continue;
-        if (errno != EINVAL || *size <= CHUNK_MIN)
+        if (errno != EINVAL)
             return errno;
         if (msgctl(conn->out, IPC_STAT, &info) != 0)
             return EIDRM;
+        if (*size <= SILL__QUEUE_LEAST)
+            return EMSGSIZE;
         conn->chunk = *size = *size / 2;
     }
     return 0;
@@ -276,17 +283,43 @@ static int queue_recv(sill__conn *base, void *buffer, size_t capacity, size_t *g
 
 /* ---- handles ---- */
 
+static enum sill__way way_out(const struct sill__sysv_conn *conn)
+{
+    return is_server(conn) ? SILL__TO_CLIENT : SILL__TO_SERVER;
+}
+
+static bool queue_region_object(sill__conn *base, char object[64])
+{
+    const struct sill__sysv_conn *conn = conn_of(base);
+    key_t key;
+    if (!sill__seat_segment_key(&conn->seat, way_out(conn), &key))
+        return false;
+    snprintf(object, 64, "%08lx", (unsigned long)key);
+    return true;
+}
+
 static int queue_export(sill__conn *base, sill_handle handle, uint64_t *value)
 {
-    atomic_fetch_add(&conn_of(base)->untaken, 1);
+    struct sill__sysv_conn *conn = conn_of(base);
+    if (!sill__seat_segment_kept(&conn->seat, way_out(conn), (int)handle))
+        atomic_fetch_add(&conn->unkept, 1);
+    atomic_fetch_add(&conn->untaken, 1);
     *value = (uint64_t)handle;
     return SILL_OK;
+}
+
+/* Which of them these were is not known, so the others count as unkept as long as they can be. */
+static void fewer_untaken(struct sill__sysv_conn *conn, unsigned count)
+{
+    unsigned left = atomic_fetch_sub(&conn->untaken, count) - count;
+    if (atomic_load(&conn->unkept) > left)
+        atomic_store(&conn->unkept, left);
 }
 
 static void queue_unexport(sill__conn *base, const uint64_t *values, unsigned count)
 {
     (void)values;
-    atomic_fetch_sub(&conn_of(base)->untaken, count);
+    fewer_untaken(conn_of(base), count);
 }
 
 static int queue_import(sill__conn *base, uint64_t value, sill_handle *out)
@@ -298,18 +331,26 @@ static int queue_import(sill__conn *base, uint64_t value, sill_handle *out)
     return SILL_OK;
 }
 
+static void queue_imported(sill__conn *base, const sill_handle *handles, unsigned count)
+{
+    const struct sill__sysv_conn *conn = conn_of(base);
+    enum sill__way way = is_server(conn) ? SILL__TO_SERVER : SILL__TO_CLIENT;
+    for (unsigned i = 0; i < count; i++)
+        sill__seat_segment_taken(&conn->seat, way, (int)handles[i]);
+}
+
 static int queue_taken(sill__conn *base, unsigned count)
 {
     struct sill__sysv_conn *conn = conn_of(base);
     if (count > atomic_load(&conn->untaken))
         return sill__fail(SILL_PROTOCOL, "The peer took more handles than it was passed.");
-    atomic_fetch_sub(&conn->untaken, count);
+    fewer_untaken(conn, count);
     return SILL_OK;
 }
 
 static unsigned queue_untaken(const sill__conn *base)
 {
-    return atomic_load(&((const struct sill__sysv_conn *)base)->untaken);
+    return atomic_load(&((const struct sill__sysv_conn *)base)->unkept);
 }
 
 /* ---- a client's end ---- */
@@ -368,7 +409,7 @@ static int take_slot(struct sill__table *table, struct sill__seat *seat, int que
         if (status != SILL_OK)
             break;
         SILL__STEP(connect_slot);
-        status = sill__slot_queues_make(table, seat->slot, &queues[0], &queues[1]);
+        status = sill__seat_queues_make(seat, &queues[0], &queues[1]);
         if (status != SILL_OK)
             held[count++] = *seat;
     }
@@ -444,7 +485,7 @@ static int queue_connect(sill__conn **out, const struct sill__place *place, int6
         return status;
     status = begin(&conn, &table, &seat, queues, place);
     if (status != SILL_OK) {
-        sill__slot_queues_remove(&table, seat.slot);
+        sill__seat_remove(&seat);
         sill__seat_give_back(&seat);
         return status;
     }
@@ -585,9 +626,11 @@ const struct sill__channel_ops sill__sysv_channel_ops = {
     .export_handle = queue_export,
     .unexport = queue_unexport,
     .import_handle = queue_import,
+    .imported = queue_imported,
     .taken = queue_taken,
     .under_way = NULL,
     .untaken = queue_untaken,
+    .region_object = queue_region_object,
     .watch = queue_watch,
     .unwatch = queue_unwatch,
     .watch_listen = sill__house_watch_listen,

@@ -28,6 +28,7 @@ struct sill__sysv_conn {
     uint32_t generation; /* sill__fork_generation of whose it is */
     sill_peer peer;
     atomic_uint untaken; /* exported handles that the peer has not taken yet */
+    atomic_uint unkept;  /* so many of them, or fewer, would go with this process */
     atomic_bool ended;   /* the peer's end was seen to have ended */
     sill__wait *wait;    /* NULL: not watched */
     void *key;           /* what is reported */

@@ -177,7 +177,7 @@ static void reclaim(struct sill__house *house, unsigned slot)
 {
     struct sill__seat seat = sill__table_seat(&house->table, slot);
     house->at[slot] = NULL;
-    sill__seat_reclaim(&house->table, &seat);
+    sill__seat_reclaim(&seat);
 }
 
 /* Ends this end; the client's may have ended before. */
@@ -191,7 +191,7 @@ static void leave(struct sill__house *house, unsigned slot)
         reclaim(house, slot);
     else if (ended <
              0) /* somebody has removed the semaphores: nothing tells of the queues any more */
-        sill__slot_queues_remove(&house->table, slot);
+        sill__seat_remove(&seat);
 }
 
 /* ---- clients that come ---- */
@@ -201,7 +201,7 @@ static int take_client(struct sill__house *house, unsigned slot, struct sill__sy
     struct sill__seat seat = sill__table_seat(&house->table, slot);
     struct sill__sysv_conn *conn;
     int in, to_client;
-    int status = sill__slot_queues_open(&house->table, slot, &in, &to_client);
+    int status = sill__seat_queues_open(&seat, &in, &to_client);
     if (status == SILL_OK)
         status = sill__sysv_conn_make(&conn, &seat, in, to_client);
     if (status != SILL_OK)
@@ -226,7 +226,8 @@ static int find_client(struct sill__house *house, struct sill__sysv_conn **out, 
     int status = SILL_AGAIN;
     for (unsigned slot = 0; slot < house->table.blocks * SILL__SLOTS_OF_BLOCK; slot++) {
         if (slot % SILL__SLOTS_OF_BLOCK == 0 &&
-            !sill__block_values(house->table.sets[slot / SILL__SLOTS_OF_BLOCK], values))
+            !sill__block_values(house->table.sets[slot / SILL__SLOTS_OF_BLOCK], values) &&
+            slot == 0)
             return sill__fail_os("semctl", errno, "The semaphores of this server are gone.");
         *free += of(values, slot, SILL__SLOT_FREE);
         if (status != SILL_AGAIN || house->at[slot] != NULL ||
@@ -265,8 +266,7 @@ static bool collect_block(struct sill__house *house, unsigned block, struct sill
 {
     unsigned short values[SILL__BLOCK_SEMS] = {0};
     int set = house->table.sets[block];
-    if (!sill__block_values(set, values))
-        return false;
+    bool there = sill__block_values(set, values);
     for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++) {
         unsigned slot = block * SILL__SLOTS_OF_BLOCK + i;
         struct sill__sysv_conn *conn = house->at[slot];
@@ -277,7 +277,7 @@ static bool collect_block(struct sill__house *house, unsigned block, struct sill
         if (conn == NULL && rang) {
             *waits = true;
         } else if (conn == NULL || conn == GONE) {
-            if (ended)
+            if (ended && (there || conn == GONE))
                 reclaim(house, slot);
         } else if (conn->wait != NULL && (rang || (ended && !conn->told_end))) {
             if (*count == capacity)

@@ -1,9 +1,10 @@
 /* queue.c (System V) - message queues: msgget, and a set of semaphores beside each.
  *
  * msgrcv gives the lowest type first when it is asked for a negative one, so a message of priority
- * p has the type 32 - p. msgsnd and msgrcv know no time limit and tell nothing of other processes,
- * so they are called without waiting, and whoever has to wait sleeps on the semaphores, which the
- * system also changes when a process ends, however it ends (SEM_UNDO):
+ * p has the type 32 - p. All types are asked for: one that is not ours would be in the way for
+ * ever. msgsnd and msgrcv know no time limit and tell nothing of other processes, so they are
+ * called without waiting, and whoever has to wait sleeps on the semaphores, which the system also
+ * changes when a process ends, however it ends (SEM_UNDO):
  *
  *   ITEMS, ROOM   bells: 1 while somebody sleeps until there is a message, or room; 0 wakes all
  *   OWNER         1 as long as the owner lives
@@ -33,6 +34,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -420,9 +422,15 @@ static int open_queue(sill__mail **out, const struct sill__queue_place *place)
     if (status != SILL_OK)
         return status;
     queue->mail.message_max = (size_t)joined(set, MAX);
-    status = queue->mail.message_max == 0
-                 ? sill__fail(SILL_NOT_FOUND, "The queue \"%s\" has just gone.", place->name)
-                 : enter(set, USERS);
+    if (queue->mail.message_max == 0)
+        status = sill__fail(SILL_NOT_FOUND, "The queue \"%s\" has just gone.", place->name);
+    else if (queue->mail.message_max > info.msg_qbytes)
+        status = sill__fail(SILL_FOREIGN,
+                            "The semaphores of the queue \"%s\" tell of messages of %zu bytes, and "
+                            "it holds no more than %zu.",
+                            place->name, queue->mail.message_max, (size_t)info.msg_qbytes);
+    else
+        status = enter(set, USERS);
     if (status != SILL_OK) {
         sill__free(queue);
         return status;
@@ -476,7 +484,7 @@ static int take(sill__mail *mail, unsigned char *message, size_t *size, unsigned
     long type;
     unsigned char *to = message - sizeof type;
     ssize_t got;
-    while ((got = msgrcv(queue->queue, to, mail->message_max, -TYPES, IPC_NOWAIT)) < 0) {
+    while ((got = msgrcv(queue->queue, to, mail->message_max, -LONG_MAX, IPC_NOWAIT)) < 0) {
         if (errno == EINTR)
             continue;
         if (errno == ENOMSG)
@@ -485,7 +493,7 @@ static int take(sill__mail *mail, unsigned char *message, size_t *size, unsigned
             return is_gone(errno) ? gone()
                                   : sill__fail_os("msgrcv", errno, "A message cannot be received");
         /* It would be in the way for ever: out with it, cut. */
-        if (msgrcv(queue->queue, to, mail->message_max, -TYPES, IPC_NOWAIT | MSG_NOERROR) < 0)
+        if (msgrcv(queue->queue, to, mail->message_max, -LONG_MAX, IPC_NOWAIT | MSG_NOERROR) < 0)
             continue;
         ring(queue, ROOM);
         return sill__fail(SILL_PROTOCOL,
@@ -496,6 +504,11 @@ static int take(sill__mail *mail, unsigned char *message, size_t *size, unsigned
     SILL__STEP(queue_taken);
     ring(queue, ROOM);
     memcpy(&type, to, sizeof type);
+    if (type > TYPES)
+        return sill__fail(SILL_PROTOCOL,
+                          "A message in the queue has the type %ld, which no priority has; it is "
+                          "dropped.",
+                          type);
     *size = (size_t)got;
     *priority = (unsigned)(TYPES - type);
     return SILL_OK;

@@ -9,8 +9,10 @@
  * A private segment has no name, and is marked for removal as soon as it is attached: it goes with
  * the last process that has it. It can therefore not be detached and attached again, so it is only
  * shut while it is "unmapped". Its id is a handle: whoever is told it can attach the segment, for
- * as long as somebody has it. (Linux allows that although it is marked; elsewhere the mark would
- * have to wait for the other's word.)
+ * as long as somebody has it. (Linux allows that although it is marked.)
+ *
+ * One that a channel passes has a key that the channel chose, and is not marked here: it must
+ * outlive its maker until the peer has attached it, and be found if both are killed (table.h).
  *
  * The kernel promises the memory of a segment but does not provide it; so each page is written once
  * before anybody relies on it.
@@ -346,18 +348,25 @@ const struct sill__region_ops sill__sysv_ops = {
 
 /* ---- private ---- */
 
-/* From the first call to the mark for removal there are a few instructions in which a kill leaves
- * the segment behind; the system has no call that does it at once. */
+/* With the channel's key, which somebody else may have taken meanwhile. Without one there are a few
+ * instructions from the first call to the mark for removal in which a kill leaves the segment
+ * behind; the system has no call that does it at once. */
 static int create_private(sill__memory **out, const char *object, size_t size, bool resizable)
 {
-    (void)object;
+    unsigned key = IPC_PRIVATE;
+    int id = -1;
     (void)resizable;
-    int id = shmget(IPC_PRIVATE, size, 0600);
+    if (object != NULL && sscanf(object, "%8x", &key) == 1)
+        id = shmget((key_t)key, size, IPC_CREAT | IPC_EXCL | 0600);
+    bool kept = id >= 0;
+    if (!kept && (key == IPC_PRIVATE || errno == EEXIST))
+        id = shmget(IPC_PRIVATE, size, 0600);
     if (id < 0)
         return make_failed(errno, size);
     void *at = NULL;
     int rc = attach(id, false, &at);
-    shmctl(id, IPC_RMID, NULL);
+    if (!kept || rc != 0)
+        shmctl(id, IPC_RMID, NULL);
     if (rc != 0)
         return rc;
     SILL__STEP(region_object);
@@ -366,6 +375,7 @@ static int create_private(sill__memory **out, const char *object, size_t size, b
     if (rc == 0)
         rc = new_segment(&segment, &sill__sysv_private_ops, id, size);
     if (rc != 0) {
+        shmctl(id, IPC_RMID, NULL);
         shmdt(at);
         return rc;
     }
@@ -401,6 +411,13 @@ static int private_handle(sill__memory *base, sill_handle *out)
     return 0;
 }
 
+static void discard_private(sill__memory *base)
+{
+    const struct segment *segment = (struct segment *)base;
+    if (segment->own != NULL)
+        shmctl(segment->id, IPC_RMID, NULL);
+}
+
 static int protect(const struct segment *segment, int rights)
 {
     if (mprotect(segment->own, whole_pages(segment->memory.size), rights) != 0)
@@ -433,6 +450,7 @@ const struct sill__region_ops sill__sysv_private_ops = {
     .create = create_private,
     .open_handle = open_private,
     .handle = private_handle,
+    .discard = discard_private,
     .map = map_private,
     .unmap = unmap_private,
     .close = close_segment,

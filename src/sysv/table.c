@@ -16,6 +16,7 @@
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/shm.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,8 +24,8 @@
 #include "../status.h"
 #include "../step.h"
 
-#define MAGIC     0x51e0 /* and the version of this layout, 1 */
-#define VERSION   1
+#define MAGIC     0x51e0 /* and the version of this layout */
+#define VERSION   2
 #define OPS       32 /* operations at once: as few as any system takes */
 #define KEY_TRIES 64
 
@@ -79,7 +80,12 @@ int sill__sem_drain(int set, unsigned number)
 
 bool sill__block_values(int set, unsigned short values[SILL__BLOCK_SEMS])
 {
-    return semctl(set, 0, GETALL, (union sem_argument){.array = values}) == 0;
+    if (semctl(set, 0, GETALL, (union sem_argument){.array = values}) == 0)
+        return true;
+    memset(values, 0, SILL__BLOCK_SEMS * sizeof *values);
+    for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++)
+        values[sill__slot_sem(i, SILL__SLOT_CLIENT_END)] = SILL__END_DIED;
+    return false;
 }
 
 /* Adds 1 and takes it away with SEM_UNDO: when this process ends, the kernel adds 1 for good. */
@@ -106,6 +112,11 @@ static int out_of(const char *call, int code, const char *what, const char *limi
             "The system has no room for another %s; \"ipcs\" shows what takes it, "
             "and the limit %s can be raised with sysctl.",
             what, limit);
+    if (code == E2BIG || code == EINVAL)
+        return sill__fail_os_as(SILL_LIMIT, call, code,
+                                "The system allows no %s as large as is needed; the limit %s can "
+                                "be raised with sysctl.",
+                                what, limit);
     if (code == ENOMEM)
         return sill__fail_os_as(SILL_NO_MEMORY, call, code, "There is no memory for a %s.", what);
     return sill__fail_os(call, code, "A %s cannot be made.", what);
@@ -113,6 +124,8 @@ static int out_of(const char *call, int code, const char *what, const char *limi
 
 static int undo_failed(int code)
 {
+    if (code == E2BIG)
+        return out_of("semop", code, "group of operations", "kernel.sem (SEMOPM)");
     return out_of("semop", code, "undo entry of a semaphore", "SEMMNU");
 }
 
@@ -125,8 +138,8 @@ int sill__table_choose(char object[64])
         x += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
         uint64_t z = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
         z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-        /* room for all keys that follow, and never IPC_PRIVATE */
-        key_t key = (key_t)(0x01000000 + (uint32_t)(z >> 33) % 0x7d000000);
+        key_t key =
+            (key_t)(SILL__KEY_FIRST + (uint32_t)(z >> 33) % (SILL__KEY_LAST - SILL__KEY_FIRST + 1));
         if (semget(key, 0, 0) >= 0 || errno != ENOENT)
             continue;
         snprintf(object, 64, "sysv-%08" PRIx32, (uint32_t)key);
@@ -140,7 +153,8 @@ bool sill__table_parse(const char *object, key_t *key)
 {
     uint32_t number;
     char rest;
-    if (sscanf(object, "sysv-%8" SCNx32 "%c", &number, &rest) != 1 || number == 0)
+    if (sscanf(object, "sysv-%8" SCNx32 "%c", &number, &rest) != 1 || number < SILL__KEY_FIRST ||
+        number > SILL__KEY_LAST)
         return false;
     *key = (key_t)number;
     return true;
@@ -272,7 +286,8 @@ int sill__table_grow(struct sill__table *table)
 
 struct sill__seat sill__table_seat(const struct sill__table *table, unsigned slot)
 {
-    return (struct sill__seat){table->sets[0], table->sets[slot / SILL__SLOTS_OF_BLOCK], slot};
+    return (struct sill__seat){table->key, table->sets[0], table->sets[slot / SILL__SLOTS_OF_BLOCK],
+                               slot};
 }
 
 /* ---- the server's end ---- */
@@ -285,20 +300,28 @@ void sill__seat_end_server(const struct sill__seat *seat)
     sill__seat_ring_client(seat);
 }
 
-void sill__seat_reclaim(const struct sill__table *table, const struct sill__seat *seat)
+void sill__seat_reclaim(const struct sill__seat *seat)
 {
-    unsigned end = sill__slot_sem(seat->slot, SILL__SLOT_SERVER_END);
-    struct sembuf again[] = {change(end, -SILL__END_CLOSED, 0), change(end, 1, 0),
-                             change(end, -1, SEM_UNDO)};
-    sill__slot_queues_remove(table, seat->slot);
+    unsigned server_end = sill__slot_sem(seat->slot, SILL__SLOT_SERVER_END);
+    unsigned client_end = sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_END);
+    struct sembuf operations[5];
+    unsigned count = 0;
+    sill__seat_remove(seat);
+    SILL__STEP(slot_emptied);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_RANG), 0);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_WANTS), 0);
     sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_SERVER_WANTS), 0);
-    sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_END), 0);
     sill__sem_drain(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_CLIENT_BELL));
-    if (sill__sem_value(seat->set, end) > 0 && apply(seat->set, again, 3) != 0)
-        return; /* somebody has meddled with it: never to be used again */
-    sill__sem_set(seat->set, sill__slot_sem(seat->slot, SILL__SLOT_FREE), 1);
+    /* Free and no longer ended in one: between the two a client would seem to use it. */
+    int ended = sill__sem_value(seat->set, client_end);
+    if (ended > 0)
+        operations[count++] = change(client_end, -ended, 0);
+    if (sill__sem_value(seat->set, server_end) > 0) {
+        operations[count++] = change(server_end, -SILL__END_CLOSED, 0);
+        count = prepay(operations, count, server_end);
+    }
+    operations[count++] = change(sill__slot_sem(seat->slot, SILL__SLOT_FREE), 1, 0);
+    apply(seat->set, operations, count); /* if somebody has meddled: never to be used again */
 }
 
 void sill__table_end(const struct sill__table *table)
@@ -355,8 +378,10 @@ static int find_all(struct sill__table *table, key_t key, const char *name)
     int blocks = sill__sem_value(table->sets[0], SILL__SEM_BLOCKS);
     table->blocks = 1;
     for (int i = 1; i < blocks && i < SILL__BLOCKS; i++)
-        if (find_set(key + (key_t)i, &table->sets[i], &info) != SILL_OK)
-            table->sets[i] = -1;
+        if (find_set(key + (key_t)i, &table->sets[i], &info) != SILL_OK ||
+            (sill__sem_value(table->sets[i], SILL__SEM_MAGIC) != 0 &&
+             !is_block(table->sets[i], "")))
+            table->sets[i] = -1; /* not made yet, or another server's */
     if (blocks > 1)
         table->blocks = blocks < SILL__BLOCKS ? (unsigned)blocks : SILL__BLOCKS;
     return SILL_OK;
@@ -376,9 +401,11 @@ int sill__table_remove(key_t key, const char *name, bool unused)
         if (table.sets[block] < 0)
             continue;
         if (sill__block_values(table.sets[block], values))
-            for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++)
+            for (unsigned i = 0; i < SILL__SLOTS_OF_BLOCK; i++) {
+                struct sill__seat seat = sill__table_seat(&table, block * SILL__SLOTS_OF_BLOCK + i);
                 if (values[sill__slot_sem(i, SILL__SLOT_FREE)] == 0)
-                    sill__slot_queues_remove(&table, block * SILL__SLOTS_OF_BLOCK + i);
+                    sill__seat_remove(&seat);
+            }
         if (semctl(table.sets[block], 0, IPC_RMID) != 0 && errno != EIDRM && errno != EINVAL)
             return sill__fail_os("semctl", errno, "The semaphores of \"%s\" cannot be removed.",
                                  name);
@@ -445,19 +472,36 @@ static void learn_blocks(struct sill__table *table)
     }
 }
 
+/* A server that does not look may have been rung so often that its bell is full. 0 or an errno. */
+static int prepay_bell(int set)
+{
+    struct sembuf up_first[2];
+    unsigned count = prepay(up_first, 0, SILL__SEM_BELL);
+    if (apply(set, up_first, count) == 0)
+        return 0;
+    struct sembuf down_first[2] = {up_first[1], up_first[0]};
+    return errno == ERANGE && apply(set, down_first, count) == 0 ? 0 : errno;
+}
+
 int sill__table_take(struct sill__table *table, struct sill__seat *out)
 {
     struct sembuf operations[2];
     int status = SILL_AGAIN;
     /* The bell first: where the kernel takes back set by set, the last one first, the server then
      * finds the reason when it wakes. (It looks twice in any case.) */
-    if (apply(table->sets[0], operations, prepay(operations, 0, SILL__SEM_BELL)) != 0)
-        return errno == EIDRM || errno == EINVAL ? just_ended() : undo_failed(errno);
+    int code = prepay_bell(table->sets[0]);
+    if (code != 0)
+        return code == EIDRM || code == EINVAL ? just_ended() : undo_failed(code);
     learn_blocks(table);
     for (unsigned block = 0; status == SILL_AGAIN && block < table->blocks; block++)
         status = take_in(table, block, out);
     if (status != SILL_OK)
         apply(table->sets[0], operations, take_back(operations, 0, SILL__SEM_BELL));
+    /* A server that ends says so first and looks at the slots second: one of the two sees it. */
+    if (status == SILL_OK && sill__sem_value(table->sets[0], SILL__SEM_ENDED) != 0) {
+        sill__seat_give_back(out);
+        return just_ended();
+    }
     return status;
 }
 
@@ -520,30 +564,34 @@ int sill__sem_peer(int set, unsigned number, sill_peer *peer)
 
 /* ---- queues ---- */
 
-static key_t queue_key(const struct sill__table *table, unsigned slot, unsigned way)
+static key_t queue_key(const struct sill__seat *seat, enum sill__way way)
 {
-    return table->key + (key_t)(2 * slot + way);
+    return seat->key + (key_t)(2 * seat->slot + (unsigned)way);
 }
 
 static int make_queue(key_t key, int *out)
 {
+    struct msqid_ds info;
     int queue = msgget(key, IPC_CREAT | IPC_EXCL | 0600);
     if (queue < 0 && errno == EEXIST)
         return SILL_EXISTS;
     if (queue < 0)
         return out_of("msgget", errno, "message queue", "kernel.msgmni");
+    if (msgctl(queue, IPC_STAT, &info) == 0 && info.msg_qbytes < SILL__QUEUE_LEAST) {
+        msgctl(queue, IPC_RMID, NULL);
+        return out_of("msgget", E2BIG, "message queue", "kernel.msgmnb");
+    }
     *out = queue;
     return SILL_OK;
 }
 
-int sill__slot_queues_make(const struct sill__table *table, unsigned slot, int *to_server,
-                           int *to_client)
+int sill__seat_queues_make(const struct sill__seat *seat, int *to_server, int *to_client)
 {
     int first = -1;
-    int status = make_queue(queue_key(table, slot, 0), &first);
+    int status = make_queue(queue_key(seat, SILL__TO_SERVER), &first);
     if (status != SILL_OK)
         return status;
-    status = make_queue(queue_key(table, slot, 1), to_client);
+    status = make_queue(queue_key(seat, SILL__TO_CLIENT), to_client);
     if (status == SILL_OK)
         *to_server = first;
     else
@@ -569,17 +617,59 @@ static int find_queue(key_t key, int *out)
     return SILL_OK;
 }
 
-int sill__slot_queues_open(const struct sill__table *table, unsigned slot, int *to_server,
-                           int *to_client)
+int sill__seat_queues_open(const struct sill__seat *seat, int *to_server, int *to_client)
 {
-    int status = find_queue(queue_key(table, slot, 0), to_server);
-    return status == SILL_OK ? find_queue(queue_key(table, slot, 1), to_client) : status;
+    int status = find_queue(queue_key(seat, SILL__TO_SERVER), to_server);
+    return status == SILL_OK ? find_queue(queue_key(seat, SILL__TO_CLIENT), to_client) : status;
 }
 
-void sill__slot_queues_remove(const struct sill__table *table, unsigned slot)
+/* ---- segments ---- */
+
+static key_t segment_key(const struct sill__seat *seat, enum sill__way way, unsigned number)
+{
+    return seat->key + (key_t)((2 * seat->slot + (unsigned)way) * SILL__SEGMENT_KEYS + number);
+}
+
+bool sill__seat_segment_key(const struct sill__seat *seat, enum sill__way way, key_t *key)
+{
+    for (unsigned i = 0; i < SILL__SEGMENT_KEYS; i++) {
+        *key = segment_key(seat, way, i);
+        if (shmget(*key, 0, 0) < 0 && errno == ENOENT)
+            return true;
+    }
+    return false;
+}
+
+bool sill__seat_segment_kept(const struct sill__seat *seat, enum sill__way way, int id)
+{
+    for (unsigned i = 0; i < SILL__SEGMENT_KEYS; i++)
+        if (shmget(segment_key(seat, way, i), 0, 0) == id)
+            return true;
+    return false;
+}
+
+void sill__seat_segment_taken(const struct sill__seat *seat, enum sill__way way, int id)
+{
+    if (sill__seat_segment_kept(seat, way, id))
+        shmctl(id, IPC_RMID, NULL);
+}
+
+static void remove_segments(const struct sill__seat *seat, enum sill__way way)
+{
+    struct shmid_ds info;
+    for (unsigned i = 0; i < SILL__SEGMENT_KEYS; i++) {
+        int id = shmget(segment_key(seat, way, i), 0, 0);
+        if (id >= 0 && shmctl(id, IPC_STAT, &info) == 0 && ours(&info.shm_perm))
+            shmctl(id, IPC_RMID, NULL);
+    }
+}
+
+void sill__seat_remove(const struct sill__seat *seat)
 {
     int queue;
-    for (unsigned way = 0; way < 2; way++)
-        if (find_queue(queue_key(table, slot, way), &queue) == SILL_OK)
+    for (enum sill__way way = SILL__TO_SERVER; way <= SILL__TO_CLIENT; way++) {
+        if (find_queue(queue_key(seat, way), &queue) == SILL_OK)
             msgctl(queue, IPC_RMID, NULL);
+        remove_segments(seat, way);
+    }
 }

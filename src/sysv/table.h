@@ -1,4 +1,5 @@
-/* table.h (System V) - what a server has in the system's tables: semaphore sets and message queues.
+/* table.h (System V) - what a server has in the system's tables: semaphore sets, message queues,
+ * and shared memory that is on its way.
  *
  * A server has one block or more, each a set of semaphores with 32 slots; a connection takes a
  * slot, and has two message queues, one for each way. The owner record says the key of the first
@@ -7,10 +8,17 @@
  *     block b             semget(key + b)
  *     slot s, to server   msgget(key + 2 * s)       s counts through all blocks
  *     slot s, to client   msgget(key + 2 * s + 1)
+ *     slot s, segments    shmget(key + 8 * (2 * s + way) + n)   way: 0 to server, 1 to client; n <
+ * 8
  *
  * So whatever a killed process leaves is found from the record, and there is no moment at which
  * something exists that cannot be found: the record is written before the first set is made, the
  * number of blocks before the next one, and a slot is marked as taken before its queues are made.
+ *
+ * A segment has its key from the moment it is made until its receiver has attached it and marks it
+ * for removal, which makes the key free again. So it outlives its sender for just as long as it
+ * must. Only if a receiver leaves all eight unread does the next one have no key, and go with its
+ * sender.
  *
  * The semaphores of a block:
  *
@@ -47,7 +55,12 @@
 
 enum {
     SILL__SLOTS_OF_BLOCK = 32,
-    SILL__BLOCKS = 256, /* 8192 connections, 16384 queues: half of what Linux has by default */
+    SILL__BLOCKS = 256,     /* 8192 connections, 16384 queues: half of what Linux has by default */
+    SILL__QUEUE_LEAST = 64, /* bytes that a queue, and a message in it, must be allowed to have */
+    SILL__SEGMENT_KEYS = 8, /* of a slot and a way */
+    SILL__KEY_FIRST =
+        0x01000000, /* of first blocks; never IPC_PRIVATE, and room for what follows */
+    SILL__KEY_LAST = 0x7dffffff,
 };
 
 enum sill__block_sem {
@@ -81,8 +94,11 @@ struct sill__table {
     int sets[SILL__BLOCKS];
 };
 
+enum sill__way { SILL__TO_SERVER, SILL__TO_CLIENT };
+
 /* A slot, by whoever has it. */
 struct sill__seat {
+    key_t key;     /* of the first block */
     int first;     /* set of the first block: the server's bell */
     int set;       /* set of its own block */
     unsigned slot; /* through all blocks */
@@ -104,7 +120,7 @@ void sill__sem_set(int set, unsigned number, int value);
 bool sill__sem_raise(int set, unsigned number);
 /* Takes everything away. Its value before, or -1: the set is gone. */
 int sill__sem_drain(int set, unsigned number);
-/* All values of a block. False: the set is gone. */
+/* All values of a block. False: the set is gone; to whoever asks, all its clients have died. */
 bool sill__block_values(int set, unsigned short values[SILL__BLOCK_SEMS]);
 
 /* ---- the server's side ---- */
@@ -119,8 +135,8 @@ int sill__table_create(struct sill__table *table, key_t key, const char *name);
 int sill__table_grow(struct sill__table *table);
 /* The server ends its end of a connection: the client is told. */
 void sill__seat_end_server(const struct sill__seat *seat);
-/* Both ends have ended: removes the queues and makes the slot free again. */
-void sill__seat_reclaim(const struct sill__table *table, const struct sill__seat *seat);
+/* Both ends have ended: removes queues and segments and makes the slot free again. */
+void sill__seat_reclaim(const struct sill__seat *seat);
 /* The server will never take another client, nor serve one. */
 void sill__table_end(const struct sill__table *table);
 /* Whether a client has a slot that has not ended its end. */
@@ -150,11 +166,18 @@ bool sill__seat_ring_client(const struct sill__seat *seat);
 
 /* Makes (client) or opens (server) both queues of a slot. 0; EXISTS (something else has a key);
  * NOT_FOUND, DENIED (not the client's own); LIMIT; NO_MEMORY; OS. On failure none is left. */
-int sill__slot_queues_make(const struct sill__table *table, unsigned slot, int *to_server,
-                           int *to_client);
-int sill__slot_queues_open(const struct sill__table *table, unsigned slot, int *to_server,
-                           int *to_client);
-void sill__slot_queues_remove(const struct sill__table *table, unsigned slot);
+int sill__seat_queues_make(const struct sill__seat *seat, int *to_server, int *to_client);
+int sill__seat_queues_open(const struct sill__seat *seat, int *to_server, int *to_client);
+
+/* A key that a segment of this way can have. False: all are taken. */
+bool sill__seat_segment_key(const struct sill__seat *seat, enum sill__way way, key_t *key);
+/* Whether the segment has one, so that it will not go with its maker. */
+bool sill__seat_segment_kept(const struct sill__seat *seat, enum sill__way way, int id);
+/* Its receiver has it: it goes with the last of the two. */
+void sill__seat_segment_taken(const struct sill__seat *seat, enum sill__way way, int id);
+
+/* Removes the queues and the segments that are under way. */
+void sill__seat_remove(const struct sill__seat *seat);
 
 /* Who last changed the semaphore, as a peer whose user is the set's maker. OS if the set is gone.
  */

@@ -19,6 +19,7 @@ SUPPORT_MAIN_ALONE(tests)
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <mqueue.h>
 #include <signal.h>
 #include <sys/ipc.h>
@@ -60,6 +61,18 @@ static bool object_exists(const char *object, int kind)
     return msgget(key, 0) >= 0 || semget(key, 0, 0) >= 0;
 }
 
+/* The same into a System V queue, with any type. */
+static void put_typed(const char *object, long type, const void *bytes, size_t size)
+{
+    struct {
+        long type;
+        char bytes[9000];
+    } message = {type, {0}};
+    memcpy(message.bytes, bytes, size);
+    int id = msgget((key_t)strtoul(object, NULL, 16), 0);
+    assert_int_equal(msgsnd(id, &message, size, IPC_NOWAIT), 0);
+}
+
 /* Puts raw bytes into the queue, as a program does that knows nothing of sill. */
 static void put_raw(const char *object, int kind, const void *bytes, size_t size)
 {
@@ -70,13 +83,7 @@ static void put_raw(const char *object, int kind, const void *bytes, size_t size
         mq_close(queue);
         return;
     }
-    struct {
-        long type;
-        char bytes[9000];
-    } message = {1, {0}};
-    memcpy(message.bytes, bytes, size);
-    int id = msgget((key_t)strtoul(object, NULL, 16), 0);
-    assert_int_equal(msgsnd(id, &message, size, IPC_NOWAIT), 0);
+    put_typed(object, 1, bytes, size);
 }
 
 static void what_is_no_message_is_passed_over(void **state)
@@ -149,6 +156,44 @@ static void too_large_a_message_is_dropped(void **state)
     put_raw(object, options.kind, large, sizeof large);
     queue_expect_status(SILL_PROTOCOL, queue, 0);
     queue_expect_status(SILL_AGAIN, queue, 0);
+    sill_queue_close(queue);
+}
+
+/* Nobody asks for such a message by its priority, and yet it is one that is there. */
+static void strange_types_are_dropped(void **state)
+{
+    sill_queue_options options = queue_options(state);
+    char name[SUPPORT_NAME_SIZE], object[64];
+    sill_queue *queue;
+    if (options.kind == SILL_CHANNEL_MQUEUE)
+        support_skip("messages of a POSIX message queue have no types");
+    support_name(name, "types");
+    support_ok(sill_queue_create(&queue, name, &options));
+    object_of(object, name, options.kind);
+    put_typed(object, SILL_PRIORITY_MAX + 2, "strange", 7);
+    put_typed(object, LONG_MAX, "strange", 7);
+    queue_send_text(queue, "known", 0);
+    queue_expect(queue, "known", 0);
+    queue_expect_status(SILL_PROTOCOL, queue, SUPPORT_PATIENCE_MS);
+    queue_expect_status(SILL_PROTOCOL, queue, SUPPORT_PATIENCE_MS);
+    queue_expect_status(SILL_AGAIN, queue, 0);
+    sill_queue_close(queue);
+}
+
+/* What the semaphores say of the size is no more than what the queue can hold. */
+static void size_that_cannot_be(void **state)
+{
+    sill_queue_options options = queue_options(state);
+    char name[SUPPORT_NAME_SIZE], object[64];
+    sill_queue *queue, *other = NULL;
+    if (options.kind == SILL_CHANNEL_MQUEUE)
+        support_skip("a POSIX message queue has no semaphores");
+    support_name(name, "size");
+    support_ok(sill_queue_create(&queue, name, &options));
+    object_of(object, name, options.kind);
+    int set = semget((key_t)strtoul(object, NULL, 16), 0, 0);
+    assert_int_equal(0, semctl(set, 9, SETVAL, 32767));
+    support_status(SILL_FOREIGN, sill_queue_open(&other, name, &options));
     sill_queue_close(queue);
 }
 
@@ -455,6 +500,8 @@ static void limits_of_the_system_are_named(void **state)
 static const struct CMUnitTest tests[] = {
     POSIX_TEST(what_is_no_message_is_passed_over),
     POSIX_TEST(too_large_a_message_is_dropped),
+    POSIX_TEST(strange_types_are_dropped),
+    POSIX_TEST(size_that_cannot_be),
     POSIX_TEST(liar_in_the_middle_of_rounds),
     POSIX_TEST(nothing_stays_in_the_system),
     POSIX_TEST(forked_child_has_no_part),

@@ -16,6 +16,7 @@ int main(void)
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@ int main(void)
 #include "status.h"
 #include "sysv/conn.h"
 #include "sysv/table.h"
+
+enum { SEM_FULL = 32767 }; /* more no semaphore takes */
 
 struct ends {
     char name[SUPPORT_NAME_SIZE];
@@ -319,6 +322,73 @@ static void hostile_messages(void **state)
     }
 }
 
+/* A server that does not look for long is rung until its bell takes no more. */
+static void bell_is_full(void **state)
+{
+    (void)state;
+    struct ends e;
+    const struct sill__expect expect = {0};
+    sill__conn *more = NULL, *accepted = NULL;
+    ends_open(&e);
+    int set = ((const struct sill__sysv_conn *)e.client)->seat.first;
+    while (sill__sem_value(set, SILL__SEM_BELL) < SEM_FULL) {
+        struct sembuf up = {SILL__SEM_BELL,
+                            (short)(SEM_FULL - sill__sem_value(set, SILL__SEM_BELL)), IPC_NOWAIT};
+        assert_int_equal(0, semop(set, &up, 1));
+    }
+    support_ok(sill__client_open(&more, ops(), e.name, NULL, &expect, patience()));
+    assert_int_equal(SEM_FULL, sill__sem_value(set, SILL__SEM_BELL));
+    assert_int_equal(SILL__READABLE, hear(e.server_wait, &e, SUPPORT_PATIENCE_MS));
+    support_ok(ops()->accept(e.listen.listen, &accepted));
+    ops()->close(accepted);
+    ops()->close(more);
+    ends_close(&e);
+}
+
+/* A client has found a server that ends before the client has a slot. */
+static void server_ends_meanwhile(void **state)
+{
+    (void)state;
+    struct sill__table server, client;
+    struct sill__seat seat, other;
+    char object[64];
+    key_t key = 0;
+    support_ok(sill__table_choose(object));
+    assert_true(sill__table_parse(object, &key));
+    support_ok(sill__table_create(&server, key, "meanwhile"));
+    support_ok(sill__table_open(&client, key, "meanwhile"));
+    support_ok(sill__table_take(&client, &other));
+    sill__table_end(&server);
+    support_status(SILL_NOT_FOUND, sill__table_take(&client, &seat));
+    assert_true(sill__table_in_use(&server));
+    sill__seat_end_client(&other);
+    assert_false(sill__table_in_use(&server));
+    support_ok(sill__table_remove(key, "meanwhile", true));
+    assert_int_equal(-1, semget(key, 0, 0));
+}
+
+/* What a record says may be anything. */
+static void keys_of_records(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"",
+                                        "sysv",
+                                        "sysv-",
+                                        "sysv-0",
+                                        "sysv-00ffffff",
+                                        "sysv-7e000000",
+                                        "sysv-ffffffff",
+                                        "sysv-01000000x",
+                                        "unix-01000000"};
+    key_t key = 0;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(sill__table_parse(wrong[i], &key));
+    assert_true(sill__table_parse("sysv-01000000", &key));
+    assert_int_equal(SILL__KEY_FIRST, key);
+    assert_true(sill__table_parse("sysv-7dffffff", &key));
+    assert_int_equal(SILL__KEY_LAST, key);
+}
+
 /* A queue that somebody removes is the end of the connection. */
 static void queue_is_removed(void **state)
 {
@@ -396,11 +466,13 @@ static void one_bell_for_a_set(void **state)
 
 static const struct support_role roles[] = {{"client", play_client}};
 static const struct CMUnitTest tests[] = {
-    SUPPORT_TEST(bytes_and_room),      SUPPORT_TEST(parts_are_joined),
-    SUPPORT_TEST(ends_are_told),       SUPPORT_TEST(death_and_identity),
-    SUPPORT_TEST(handles_are_numbers), SUPPORT_TEST(hostile_messages),
-    SUPPORT_TEST(queue_is_removed),    SUPPORT_TEST(sleepers_are_woken),
-    SUPPORT_TEST(one_bell_for_a_set),  SUPPORT_TEST(segments_are_read_only),
+    SUPPORT_TEST(bell_is_full),           SUPPORT_TEST(server_ends_meanwhile),
+    SUPPORT_TEST(keys_of_records),        SUPPORT_TEST(bytes_and_room),
+    SUPPORT_TEST(parts_are_joined),       SUPPORT_TEST(ends_are_told),
+    SUPPORT_TEST(death_and_identity),     SUPPORT_TEST(handles_are_numbers),
+    SUPPORT_TEST(hostile_messages),       SUPPORT_TEST(queue_is_removed),
+    SUPPORT_TEST(sleepers_are_woken),     SUPPORT_TEST(one_bell_for_a_set),
+    SUPPORT_TEST(segments_are_read_only),
 };
 SUPPORT_MAIN(tests, roles)
 

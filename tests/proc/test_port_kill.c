@@ -32,6 +32,7 @@ static const struct row {
     ROW(listen_bound, SERVER),
     ROW(connect_slot, CLIENT | SYSV),
     ROW(connect_queues, CLIENT | SYSV),
+    ROW(slot_emptied, SERVER | SYSV),
     ROW(connect_opened, CLIENT),
     ROW(connect_hello, CLIENT),
     ROW(accept_begin, SERVER),

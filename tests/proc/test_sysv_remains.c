@@ -13,72 +13,11 @@ int main(void)
 
 #else
 
-#include <errno.h>
 #include <sched.h>
-#include <sys/ipc.h>
-#include <sys/msg.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 #include <unistd.h>
 
 #include "../conform/raw_peer.h"
-#include "sysv/table.h"
-
-static const sill_port_options *sysv(void)
-{
-    static sill_port_options options = SILL_PORT_OPTIONS_INIT;
-    options.family = SILL_FAMILY_SYSV;
-    return &options;
-}
-
-/* ---- what is there ---- */
-
-/* The key that the record of this server tells. */
-static key_t key_of(const char *name)
-{
-    char file[100], path[SUPPORT_PATH_SIZE];
-    size_t size;
-    struct sill__owner_info info;
-    key_t key = 0;
-    sill__owner_file_name(SILL__OWNER_SERVER, name, file);
-    support_path(path, file);
-    char *text = support_read_file(path, &size);
-    assert_non_null(text);
-    assert_int_equal(0, sill__owner_parse(text, size, &info));
-    free(text);
-    assert_true(sill__table_parse(info.object, &key));
-    return key;
-}
-
-static bool has_record(const char *name)
-{
-    char file[100], path[SUPPORT_PATH_SIZE];
-    sill__owner_file_name(SILL__OWNER_SERVER, name, file);
-    support_path(path, file);
-    return support_exists(path);
-}
-
-static unsigned count_sets(key_t key)
-{
-    unsigned count = 0;
-    for (int block = 0; block < SILL__BLOCKS; block++)
-        count += semget(key + block, 0, 0) >= 0;
-    return count;
-}
-
-static unsigned count_queues(key_t key)
-{
-    unsigned count = 0;
-    for (int i = 0; i < 2 * SILL__SLOTS_OF_BLOCK * 4; i++)
-        count += msgget(key + i, 0) >= 0;
-    return count;
-}
-
-static void nothing_is_left(key_t key)
-{
-    assert_int_equal(0, count_sets(key));
-    assert_int_equal(0, count_queues(key));
-}
+#include "sysv_rig.h"
 
 /* ---- helpers ---- */
 
@@ -227,6 +166,12 @@ static void await(atomic_uint *counter, unsigned wanted)
     assert_true(support_until(counted, &tally, SUPPORT_PATIENCE_MS));
 }
 
+static bool nine_have_gone(void *arg)
+{
+    struct rig *rig = arg;
+    return atomic_load(&rig->closed) + atomic_load(&rig->died) == 9;
+}
+
 static bool slot_is_free(void *arg)
 {
     const key_t *key = arg;
@@ -352,6 +297,32 @@ static void death_in_a_later_block(void **state)
     rig_stop(&rig);
 }
 
+/* A server is killed while it makes the slot of a client that has gone free again: the other one is
+ * the last, and removes it all. */
+static void killed_at_a_slot(void **state)
+{
+    (void)state;
+#ifndef SILL_STEPS
+    support_skip("this build has no steps to stop at (SILL_STEPS)");
+#else
+    char name[SUPPORT_NAME_SIZE];
+    sill_port *ports[2];
+    support_name(name, "slot");
+    const char *arguments[] = {name, NULL};
+    struct support_process *server = support_start_stopping("server", arguments, "slot_emptied");
+    support_expect(server, "ready");
+    key_t key = key_of(name);
+    for (int i = 0; i < 2; i++)
+        support_ok(sill_connect(&ports[i], name, NULL));
+    sill_port_close(ports[0]);
+    support_wait_stopped("slot_emptied");
+    kill_it(server);
+    sill_port_close(ports[1]);
+    nothing_is_left(key);
+    assert_false(has_record(name));
+#endif
+}
+
 /* ---- what is another's ---- */
 
 /* Another's queue has the key of a slot's: the client takes another slot, the queue stays. */
@@ -387,6 +358,49 @@ static void semaphores_are_removed(void **state)
     support_status(SILL_NOT_FOUND, sill_connect(&port, p.rig.name, sysv()));
     sill_port_close(p.client);
     sill_server_close(p.rig.server);
+    nothing_is_left(key);
+}
+
+/* Somebody removes those of a later block: its clients are told to have gone, the others stay. */
+static void block_is_removed(void **state)
+{
+    (void)state;
+    enum { CROWD = 40 };
+    struct rig rig;
+    sill_port *ports[CROWD];
+    rig_start(&rig, sysv());
+    key_t key = key_of(rig.name);
+    for (int i = 0; i < CROWD; i++)
+        ports[i] = rig_client(&rig, SILL_PATH_AUTO);
+    assert_int_equal(0, semctl(semget(key + 1, 0, 0), 0, IPC_RMID));
+    for (int i = SILL__SLOTS_OF_BLOCK - 1; i < CROWD; i++)
+        sill_port_close(ports[i]);
+    assert_true(support_until(nine_have_gone, &rig, SUPPORT_PATIENCE_MS));
+    others_are_served(ports[0]);
+    sill_port *more = rig_client(&rig, SILL_PATH_AUTO);
+    others_are_served(more);
+    sill_port_close(more);
+    for (int i = 0; i < SILL__SLOTS_OF_BLOCK - 1; i++)
+        sill_port_close(ports[i]);
+    rig_stop(&rig);
+    nothing_is_left(key);
+}
+
+/* The keys of later blocks are another server's, or of one that is half-made. */
+static void only_own_blocks_are_removed(void **state)
+{
+    (void)state;
+    struct sill__table other;
+    struct rig rig;
+    rig_start(&rig, sysv());
+    key_t key = key_of(rig.name);
+    support_ok(sill__table_create(&other, key + 1, "another"));
+    assert_true(semget(key + 2, SILL__BLOCK_SEMS, IPC_CREAT | IPC_EXCL | 0600) >= 0);
+    sill__sem_set(semget(key, 0, 0), SILL__SEM_BLOCKS, 3);
+    rig_stop(&rig);
+    assert_int_equal(other.sets[0], semget(key + 1, 0, 0));
+    assert_int_equal(1, count_sets(key));
+    support_ok(sill__table_remove(key + 1, "another", false));
     nothing_is_left(key);
 }
 
@@ -492,11 +506,22 @@ static int play_limits(int argc, char **argv)
     }
     support_say("allowed");
     say_limit(sill_listen(&server, "limit", sysv()), "SEMMNI");
+    set_limit("sem", "200 32000 32 10");
+    say_limit(sill_listen(&server, "limit", sysv()), "SEMMSL");
+    set_limit("sem", "250 229 32 10");
+    say_limit(sill_listen(&server, "limit", sysv()), "SEMMNS");
+    set_limit("sem", "250 32000 31 10");
+    say_limit(sill_listen(&server, "limit", sysv()), "SEMOPM");
     set_limit("sem", "250 32000 32 10");
     set_limit("msgmni", "1");
     rig_start(&rig, sysv());
     say_limit(sill_connect(&port, rig.name, sysv()), "msgmni");
     set_limit("msgmni", "100");
+    set_limit("msgmnb", "63");
+    say_limit(sill_connect(&port, rig.name, sysv()), "msgmnb");
+    set_limit("msgmnb", "16384");
+    set_limit("msgmax", "20");
+    say_limit(sill_connect(&port, rig.name, sysv()), "msgmax");
     set_limit("msgmax", "500");
     set_limit("msgmnb", "700");
     set_limit("shmmni", "0");
@@ -527,8 +552,8 @@ static void limits_are_told(void **state)
         support_finish(process);
         support_skip("this process may not make an IPC namespace");
     }
-    support_expect(process, "SILL_LIMIT 1");
-    support_expect(process, "SILL_LIMIT 1");
+    for (int i = 0; i < 7; i++)
+        support_expect(process, "SILL_LIMIT 1");
     support_expect(process, "SILL_OK");
     support_expect(process, "0");
     support_expect(process, "SILL_OK channel 1");
@@ -538,13 +563,23 @@ static void limits_are_told(void **state)
 static const struct support_role roles[] = {
     {"server", play_server}, {"client", play_client}, {"limits", play_limits}};
 static const struct CMUnitTest tests[] = {
-    SUPPORT_TEST(closed_in_order),        SUPPORT_TEST(server_closes_first),
-    SUPPORT_TEST(last_one_out),           SUPPORT_TEST(client_is_killed),
-    SUPPORT_TEST(clean_removes_remains),  SUPPORT_TEST(next_listen_removes_remains),
-    SUPPORT_TEST(what_lives_is_left),     SUPPORT_TEST(blocks_grow),
-    SUPPORT_TEST(death_in_a_later_block), SUPPORT_TEST(key_is_taken),
-    SUPPORT_TEST(semaphores_are_removed), SUPPORT_TEST(no_free_slot),
-    SUPPORT_TEST(families_are_chosen),    SUPPORT_TEST(limits_are_told),
+    SUPPORT_TEST(closed_in_order),
+    SUPPORT_TEST(server_closes_first),
+    SUPPORT_TEST(last_one_out),
+    SUPPORT_TEST(client_is_killed),
+    SUPPORT_TEST(clean_removes_remains),
+    SUPPORT_TEST(next_listen_removes_remains),
+    SUPPORT_TEST(what_lives_is_left),
+    SUPPORT_TEST(blocks_grow),
+    SUPPORT_TEST(death_in_a_later_block),
+    SUPPORT_TEST(key_is_taken),
+    SUPPORT_TEST(semaphores_are_removed),
+    SUPPORT_TEST(no_free_slot),
+    SUPPORT_TEST(families_are_chosen),
+    SUPPORT_TEST(limits_are_told),
+    SUPPORT_TEST(killed_at_a_slot),
+    SUPPORT_TEST(block_is_removed),
+    SUPPORT_TEST(only_own_blocks_are_removed),
 };
 SUPPORT_MAIN(tests, roles)
 

@@ -1,4 +1,5 @@
-/* Frames queued for a peer that does not read: they stay in step, and they stay bounded.
+/* Frames queued for a peer that does not read: they stay in step, and they stay bounded. When it is
+ * said that handles were taken.
  */
 #include "support.h"
 
@@ -88,9 +89,93 @@ static void always_a_little_behind(void **state)
     sill__stream_shut(&stream);
 }
 
+/* ---- handles that are kept until the peer has taken them ---- */
+
+static int hand_over(sill__conn *conn, uint64_t value, sill_handle *out)
+{
+    (void)conn;
+    *out = (sill_handle)value;
+    return SILL_OK;
+}
+
+/* Gives the one frame that lies in `bytes`, then says that the peer is gone. */
+static int give_frame(sill__conn *conn, void *buffer, size_t capacity, size_t *got)
+{
+    struct sink *sink = (struct sink *)conn;
+    if (sink->have == 0)
+        return SILL_DIED;
+    assert_in_range(sink->have, 1, capacity);
+    memcpy(buffer, sink->bytes, sink->have);
+    *got = sink->have;
+    sink->have = 0;
+    return SILL_OK;
+}
+
+struct opener {
+    struct sill__stream *stream;
+    const struct sink *sink;
+    size_t answered; /* bytes, when the handles were handed over */
+    unsigned handles;
+};
+
+static int begin_any(void *arg, const struct sill__frame *head, void **body)
+{
+    (void)arg;
+    (void)head;
+    (void)body;
+    return SILL_OK;
+}
+
+static int open_handles(void *arg, const struct sill__frame *head, const sill_handle *handles,
+                        bool good)
+{
+    struct opener *opener = arg;
+    assert_true(good);
+    assert_int_equal(4711, handles[0]);
+    opener->handles += head->handles;
+    opener->answered = opener->sink->have + sill__stream_queued(opener->stream);
+    return SILL_OK;
+}
+
+/* Whoever passed a handle may be gone as soon as it hears TAKEN, and what was passed with it: it is
+ * not told before whoever wants it has opened it. */
+static void taken_is_said_last(void **state)
+{
+    (void)state;
+    static const struct sill__channel_ops ops = {.name = "kept",
+                                                 .caps = SILL__CHANNEL_TAKEN,
+                                                 .send = sink_send,
+                                                 .recv = give_frame,
+                                                 .import_handle = hand_over,
+                                                 .close = sink_close};
+    struct sink sink = {.base = {&ops}, .takes = sizeof sink.bytes};
+    struct sill__stream stream;
+    struct opener opener = {.stream = &stream, .sink = &sink};
+    const struct sill__stream_user user = {begin_any, open_handles, &opener};
+    const struct sill__frame segment = {
+        .type = SILL__FRAME_SEGMENT, .handles = 1, .total = 4096, .word = 1};
+    const uint64_t value = 4711;
+    unsigned char scratch[256];
+    memcpy(sink.bytes, &segment, sizeof segment);
+    memcpy(sink.bytes + sizeof segment, &value, sizeof value);
+    sink.bytes[sizeof segment + sizeof value] = 1;
+    sink.have = sizeof segment + sizeof value + 1;
+    sill__stream_init(&stream, &sink.base, &user, 0);
+    support_ok(sill__stream_read(&stream, 1, scratch, sizeof scratch));
+    assert_int_equal(1, opener.handles);
+    assert_int_equal(0, opener.answered);
+    assert_int_equal(SILL__FRAME_HEAD + 1, sink.have);
+    struct sill__frame answer;
+    memcpy(&answer, sink.bytes, sizeof answer);
+    assert_int_equal(SILL__FRAME_TAKEN, answer.type);
+    assert_int_equal(1, answer.word);
+    sill__stream_shut(&stream);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
+        SUPPORT_TEST(taken_is_said_last),
         SUPPORT_TEST(nothing_is_read),
         SUPPORT_TEST(always_a_little_behind),
     };
