@@ -1,13 +1,16 @@
 /* arena.c - an allocator over a few segments whose blocks another process gives back.
  *
  * Each block has a slot; a slot is free, taken (the sender fills the block), sent (the peer has
- * it) or back (the peer has said that it released it). A slot's generation counts its uses, so an old release is never taken for a new one: a sent
- * block is free again exactly when released[slot] equals its generation. Before its first use a
- * table is all zero and generations begin at 1.
+ * it) or back (the peer has said that it released it). A slot's generation counts its uses, so an
+ * old release is never taken for a new one: a sent block is free again exactly when released[slot]
+ * equals its generation. Before its first use a table is all zero and generations begin at 1.
  *
- * The blocks of a segment form a list in order of their offsets, linked by slot number; a block is
- * placed in the first gap that fits. Few blocks are out at a time, so a walk is short, and a
- * segment in use by one stream of messages finds its gap at the list's end or beginning.
+ * The blocks of a segment form a list in order of their offsets, linked by slot number. A small
+ * block is placed in the first gap that fits: its lines are still in this processor's nearest
+ * cache. A large one goes behind the large one before it, round and round: where the last one lay,
+ * every line is in the reader's cache, and to get it from there takes longer than from the cache
+ * that both share, where the lines of the block before the last few have gone by now. Few blocks
+ * are out at a time, so a walk is short.
  *
  * A message that fits no segment makes a new one. Where the policy's limits stand against that,
  * empty segments go, the least recently used first.
@@ -21,7 +24,8 @@
 #include "status.h"
 #include "step.h"
 
-#define NONE UINT32_MAX
+#define NONE  UINT32_MAX
+#define LARGE (32 * 1024) /* bytes; smaller blocks were measured to be faster in the same place */
 
 enum slot_state { SLOT_FREE, SLOT_TAKEN, SLOT_SENT, SLOT_BACK };
 
@@ -40,6 +44,7 @@ struct segment {
     uint32_t serial;
     uint64_t last_use; /* arena's clock */
     uint32_t first;    /* block with the lowest offset, or NONE */
+    uint64_t behind;   /* the end of the large block that was placed last */
     bool announced;
     bool dropped; /* the peer has to be told; the number is not free until then */
 };
@@ -53,9 +58,9 @@ struct sill__arena {
     struct segment segments[SILL__SEGMENTS_LIMIT];
     struct slot slots[SILL__SLOTS];
     uint32_t free_slot;
-    uint32_t used;  /* segments beyond this number were never made */
-    uint64_t held;  /* bytes of all segments */
-    uint32_t count; /* segments in use */
+    uint32_t used;    /* segments beyond this number were never made */
+    uint64_t held;    /* bytes of all segments */
+    uint32_t count;   /* segments in use */
     uint32_t dropped; /* segments of which the peer has to be told */
     uint64_t clock;
 };
@@ -116,20 +121,22 @@ static void reclaim(struct sill__arena *arena, struct segment *segment)
     }
 }
 
-/* Finds the first gap of `room` bytes; *link is where the new block goes into the list. */
+/* Finds the first gap of `room` bytes at `from` or behind; *link is where the new block goes into
+ * the list. */
 static bool find_gap(struct sill__arena *arena, struct segment *segment, uint64_t room,
-                     uint64_t *offset, uint32_t **link)
+                     uint64_t from, uint64_t *offset, uint32_t **link)
 {
-    uint64_t at = 0;
+    uint64_t at = from;
     uint32_t *where = &segment->first;
     while (*where != NONE) {
         struct slot *slot = &arena->slots[*where];
-        if (slot->offset - at >= room)
+        if (slot->offset >= at && slot->offset - at >= room)
             break;
-        at = slot->offset + slot->room;
+        if (slot->offset + slot->room > at)
+            at = slot->offset + slot->room;
         where = &slot->next;
     }
-    if (segment->size - at < room)
+    if (at > segment->size || segment->size - at < room)
         return false;
     *offset = at;
     *link = where;
@@ -141,9 +148,14 @@ static bool place(struct sill__arena *arena, uint32_t number, uint64_t size,
 {
     struct segment *segment = &arena->segments[number];
     uint64_t room = (size + 63) & ~UINT64_C(63), offset;
+    uint64_t from = room < LARGE ? 0 : segment->behind;
     uint32_t *link, index = arena->free_slot;
-    if (room > segment->size || index == NONE || !find_gap(arena, segment, room, &offset, &link))
+    if (room > segment->size || index == NONE ||
+        (!find_gap(arena, segment, room, from, &offset, &link) &&
+         (from == 0 || !find_gap(arena, segment, room, 0, &offset, &link))))
         return false;
+    if (room >= LARGE)
+        segment->behind = offset + room;
     struct slot *slot = &arena->slots[index];
     arena->free_slot = slot->next;
     slot->state = SLOT_TAKEN;
@@ -230,6 +242,7 @@ static int make_segment(struct sill__arena *arena, uint64_t room, uint32_t *numb
         SILL__STEP(segment_made);
         s->size = size;
         s->first = NONE;
+        s->behind = 0;
         s->announced = false;
         s->serial = ++arena->last_serial;
         arena->held += size;
