@@ -27,8 +27,17 @@
 #include "cli.h"
 
 /* Lanes: receivers that sleep at once and that hardly do; those of enum tune_kind; larger rings;
- * one for segments; and at last the two policies. */
-enum { BLOCK, LOOKING, KINDS, RING = KINDS + TUNE_KINDS, MAKING = RING + 3, TUNED, STANDARD };
+ * one for segments that are made anew; larger segments; and at last the two policies. */
+enum {
+    BLOCK,
+    LOOKING,
+    KINDS,
+    RING = KINDS + TUNE_KINDS,
+    MAKING = RING + 3,
+    SEGMENT,
+    TUNED = SEGMENT + 3,
+    STANDARD
+};
 
 enum {
     RINGS = MAKING - RING, /* larger ones than the default's */
@@ -36,7 +45,8 @@ enum {
     CHECK_ROUNDS = 3,
     MAKINGS = 5, /* of each size */
     WAKES = 9,
-    SEGMENTS = 4,
+    MADE = 4,                   /* sizes of segments that are made anew */
+    SEGMENTS = TUNED - SEGMENT, /* the default's, of twice and of four times the size */
     STREAM_SIZE = 64
 };
 
@@ -175,7 +185,13 @@ static int add_others(struct tuning *t)
         return status;
     p = t->base;
     p.segment_size = 4 * KIB; /* so that each message makes a segment of its own size */
-    return add(t, &p, SILL_PATH_MAPPED, UINT64_MAX, 16 * MIB);
+    status = add(t, &p, SILL_PATH_MAPPED, UINT64_MAX, 16 * MIB);
+    for (int i = 0; i < SEGMENTS && status < 0; i++) {
+        p = t->base;
+        p.segment_size <<= i;
+        status = add(t, &p, SILL_PATH_MAPPED, UINT64_MAX, 512 * KIB);
+    }
+    return status;
 }
 
 /* ---- the curves ---- */
@@ -324,7 +340,7 @@ static int find_ring(struct tuning *t)
         return status;
     for (unsigned ring = 0; ring <= RINGS; ring++)
         best[ring] = bench_quantile(rates[ring], MAKINGS, 0.5);
-    size = tune_ring_size(t->standard.ring_size, best, RINGS + 1);
+    size = tune_larger(t->standard.ring_size, best, RINGS + 1);
     t->result->values[POLICY_RING_SIZE].value = size < least ? least : size;
     if (size < least)
         say(t, POLICY_RING_SIZE, 1, "four times inline_max");
@@ -370,37 +386,73 @@ static int make_once(const struct tuning *t, uint64_t size, double *ns)
     return status;
 }
 
-static int find_segment(struct tuning *t)
+static int find_map_costs(struct tuning *t)
 {
-    double made[SEGMENTS][MAKINGS], pages[SEGMENTS], best[SEGMENTS];
+    double made[MADE][MAKINGS], pages[MADE], best[MADE];
     struct tune_result *r = t->result;
-    uint64_t size, least = 4 * r->values[POLICY_MAPPED_MIN].value;
     int status = -1;
     int fine = 1;
 
     for (unsigned i = 0; i < MAKINGS && status < 0; i++)
-        for (unsigned k = 0; k < SEGMENTS && status < 0; k++) {
+        for (unsigned k = 0; k < MADE && status < 0; k++) {
             progress(t, "measuring segments");
             status = make_once(t, (256 * KIB) << (2 * k), &made[k][i]);
         }
     if (status >= 0)
         return status;
-    for (unsigned k = 0; k < SEGMENTS; k++) {
+    for (unsigned k = 0; k < MADE; k++) {
         pages[k] = (double)((256 * KIB) << (2 * k)) / (double)r->machine.page_size;
         best[k] = bench_quantile(made[k], MAKINGS, 0.5);
         fine = fine && best[k] > 0;
     }
-    if (!fine) {
-        say(t, POLICY_SEGMENT_SIZE, 0, "noisy: making a segment could not be told from using it");
-        return -1;
+    if (fine) /* or making could not be told from using it */
+        tune_line(pages, best, MADE, &r->costs.map_ns, &r->costs.map_page_ns);
+    return -1;
+}
+
+/* How long the sizes take that go round in a segment, on the (geometric) mean. */
+static int go_round(struct tuning *t, unsigned lane, double *ns)
+{
+    double sum = 0, slot = t->quick ? 0.005 : 0.02;
+    unsigned count = 0;
+    int status = -1;
+
+    for (uint64_t size = 32 * KIB; size <= 512 * KIB && status < 0; size *= 2, count++) {
+        double one = 0;
+
+        progress(t, "measuring segments");
+        status = bench_rounds_trip(t->rounds, lane, size, slot, &one);
+        sum += log(one);
     }
-    tune_line(pages, best, SEGMENTS, &r->costs.map_ns, &r->costs.map_page_ns);
-    size = tune_segment_size(r->costs.map_ns, r->costs.map_page_ns, r->machine.page_size);
+    *ns = exp(sum / count);
+    return status;
+}
+
+static int find_segment(struct tuning *t)
+{
+    double rates[SEGMENTS][MAKINGS], best[SEGMENTS];
+    uint64_t size, least = 4 * t->result->values[POLICY_MAPPED_MIN].value;
+    int status = -1;
+
+    for (unsigned i = 0; i < MAKINGS && status < 0; i++)
+        for (unsigned k = 0; k < SEGMENTS && status < 0; k++) {
+            double ns = 1;
+
+            status = go_round(t, SEGMENT + k, &ns);
+            rates[k][i] = 1e9 / ns;
+        }
+    if (status >= 0)
+        return status;
+    for (unsigned k = 0; k < SEGMENTS; k++)
+        best[k] = bench_quantile(rates[k], MAKINGS, 0.5);
+    size = tune_larger(t->standard.segment_size, best, SEGMENTS);
     while (size < least && size < 4 * MIB)
         size *= 2;
-    r->values[POLICY_SEGMENT_SIZE].value = size;
-    say(t, POLICY_SEGMENT_SIZE, 1, "to make and map one takes %.1f us and %.0f ns a page",
-        r->costs.map_ns / 1000, r->costs.map_page_ns);
+    t->result->values[POLICY_SEGMENT_SIZE].value = size;
+    say(t, POLICY_SEGMENT_SIZE, 1,
+        "with segments of 1, 2, 4 times the default a block of 32 to 512 KiB takes %.1f, %.1f, "
+        "%.1f us",
+        1e6 / best[0], 1e6 / best[1], 1e6 / best[2]);
     return -1;
 }
 
@@ -513,7 +565,8 @@ static int run(struct tuning *t, sill_policy *policy)
         return status;
     take_points(t);
     find_costs(t->result, t->largest);
-    if ((status = find_ring(t)) >= 0 || (status = find_segment(t)) >= 0)
+    if ((status = find_ring(t)) >= 0 || (status = find_map_costs(t)) >= 0 ||
+        (status = find_segment(t)) >= 0)
         return status;
     to_policy(t->result, policy);
     if (sill_policy_validate(policy) != SILL_OK) { /* defaults and measured ones do not fit */

@@ -320,23 +320,13 @@ uint64_t tune_spin_ns(double wake_ns, unsigned cores, uint64_t standard)
     return us * 1000;
 }
 
-uint64_t tune_ring_size(uint64_t ring, const double *rates, unsigned count)
+uint64_t tune_larger(uint64_t size, const double *rates, unsigned count)
 {
     unsigned i = 0;
 
     while (i + 1 < count && rates[i + 1] > rates[i] * 1.15)
         i++;
-    return ring << i;
-}
-
-uint64_t tune_segment_size(double map_ns, double map_page_ns, uint64_t page_size)
-{
-    double wanted = map_page_ns > 0 ? map_ns / map_page_ns * (double)page_size : INFINITY;
-    uint64_t size = UINT64_C(512) << 10;
-
-    while (size < UINT64_C(4) << 20 && wanted > (double)size * sqrt(2))
-        size *= 2;
-    return size;
+    return size << i;
 }
 
 uint64_t tune_largest(uint64_t free_memory)

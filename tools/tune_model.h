@@ -94,12 +94,9 @@ double tune_regret(const struct tune_curves *curves, const struct tune_threshold
  * sleeping for ever by turns. The next power of two of microseconds, or the default where that is
  * about as long. 0 where there is one processor. */
 uint64_t tune_spin_ns(double wake_ns, unsigned cores, uint64_t standard);
-/* Rates of streams through rings of `ring`, 2 ring, 4 ring, ...: each doubling must pay by 15 %. */
-uint64_t tune_ring_size(uint64_t ring, const double *rates, unsigned count);
-/* The segment whose pages cost as much as the rest of making it: with smaller ones most is spent on
- * making them, with larger ones on pages that may never be used. A power of two from 512 KiB to 4
- * MiB. */
-uint64_t tune_segment_size(double map_ns, double map_page_ns, uint64_t page_size);
+/* What is done in a second with something of `size`, 2 size, 4 size, ...: each doubling must pay by
+ * 15 %. */
+uint64_t tune_larger(uint64_t size, const double *rates, unsigned count);
 
 /* The largest message to measure: 64 MiB, less where that much memory is not free (0: not known),
  * 1 MiB at least. */

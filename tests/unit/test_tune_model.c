@@ -253,17 +253,13 @@ static void waits(void **state)
         assert_int_equal(tune_spin_ns(table[i].wake, table[i].cores, 20000), table[i].spin);
 }
 
-static void rings_and_segments(void **state)
+static void doublings(void **state)
 {
     (void)state;
-    assert_int_equal(tune_ring_size(16384, (double[]){10, 11, 20, 30}, 4), 16384);
-    assert_int_equal(tune_ring_size(16384, (double[]){10, 12, 13, 30}, 4), 32768);
-    assert_int_equal(tune_ring_size(16384, (double[]){10, 20, 40, 80}, 4), 131072);
-    assert_int_equal(tune_ring_size(16384, (double[]){10}, 1), 16384);
-    assert_int_equal(tune_segment_size(80000, 2500, 4096), 512 * KIB);
-    assert_int_equal(tune_segment_size(80000, 300, 4096), MIB);
-    assert_int_equal(tune_segment_size(80000, 0, 4096), 4 * MIB);
-    assert_int_equal(tune_segment_size(0, 100, 4096), 512 * KIB);
+    assert_int_equal(tune_larger(16384, (double[]){10, 11, 20, 30}, 4), 16384);
+    assert_int_equal(tune_larger(16384, (double[]){10, 12, 13, 30}, 4), 32768);
+    assert_int_equal(tune_larger(16384, (double[]){10, 20, 40, 80}, 4), 131072);
+    assert_int_equal(tune_larger(16384, (double[]){10}, 1), 16384);
 }
 
 static void winners(void **state)
@@ -299,7 +295,7 @@ static const struct CMUnitTest tests[] = {
     SUPPORT_TEST(gaps),
     SUPPORT_TEST(rounds_with_gaps),
     SUPPORT_TEST(waits),
-    SUPPORT_TEST(rings_and_segments),
+    SUPPORT_TEST(doublings),
     SUPPORT_TEST(winners),
     SUPPORT_TEST(little_memory),
 };
