@@ -1,9 +1,9 @@
 /* policy.c - the thresholds: names, defaults, checks, and the pick of a path.
  *
- * Everything here is pure: no I/O, no state, no allocation. The table in policy_table.h is the
- * only list of keys, and SILL_PATH_TABLE the only list of paths. Two contradictions are ruled out
- * so that each size has one path: what the ring takes ends before what is mapped begins, and the
- * smallest message that is mapped may be mapped at all.
+ * Everything here is pure: no I/O, no state, no allocation (the defaults ask once whether this is
+ * Wine). The table in policy_table.h is the only list of keys, and SILL_PATH_TABLE the only list of
+ * paths. Two contradictions are ruled out so that each size has one path: what the ring takes ends
+ * before what is mapped begins, and the smallest message that is mapped may be mapped at all.
  */
 #include "policy_table.h"
 
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "process.h"
 #include "status.h"
 
 const struct sill__policy_key sill__policy_keys[SILL__POLICY_NUMBERS] = {
@@ -84,6 +85,8 @@ int sill_policy_defaults(sill_policy *policy)
         return sill__fail(SILL_INVALID, "The policy is not set to SILL_POLICY_INIT.");
     for (int key = 0; key < SILL__POLICY_NUMBERS; key++)
         sill__policy_set(policy, (enum sill__policy_index)key, sill__policy_keys[key].standard);
+    if (sill__wakes_slowly())
+        policy->spin_ns *= 5;
     policy->path = SILL_PATH_AUTO;
     policy->family = SILL_FAMILY_AUTO;
     return SILL_OK;

@@ -33,6 +33,10 @@ int sill__process_alive(const struct sill__process *process);
  * Also true if it cannot be told. */
 bool sill__process_parallel(uint32_t pid);
 
+/* Whether to wake another process takes several times as long as usual: under Wine, where a third
+ * process comes between. */
+bool sill__wakes_slowly(void);
+
 /* Changes in a child made by fork() and nowhere else; compare with the value noted at an object's
  * creation to tell that the object belongs to the parent. A plain load, cheap. */
 extern atomic_uint sill__forks;

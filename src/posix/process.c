@@ -210,6 +210,11 @@ int sill__process_alive(const struct sill__process *process)
 
 /* ---- processors ---- */
 
+bool sill__wakes_slowly(void)
+{
+    return false;
+}
+
 bool sill__process_parallel(uint32_t pid)
 {
 #ifdef __linux__

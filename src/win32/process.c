@@ -80,6 +80,12 @@ void sill__handle_close(sill_handle handle)
 }
 
 /* The peer's own set of processors would need a right to ask it for that. */
+bool sill__wakes_slowly(void)
+{
+    HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+    return ntdll != NULL && GetProcAddress(ntdll, "wine_get_version") != NULL;
+}
+
 bool sill__process_parallel(uint32_t pid)
 {
     (void)pid;
