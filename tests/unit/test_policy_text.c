@@ -15,7 +15,7 @@
 #define ANY_RING   "a power of two from 4096 to 268435456."
 #define ANY_PATH   "one of \"auto\", \"channel\", \"inline\", \"mapped\" and \"rounds\"."
 #define ALL_KEYS                                                                                   \
-    "inline_max, mapped_min, segment_size, segments_max, mapped_max, ring_size, spin_ns, "          \
+    "inline_max, mapped_min, segment_size, segments_max, mapped_max, ring_size, spin_ns, "         \
     "nontemporal_min, path, family, tuned and $schema."
 
 static int parse(sill_policy *policy, const char *text)
@@ -218,7 +218,8 @@ static void takes_parts(void **state)
 {
     (void)state;
     static const char *const texts[] = {"{}", " {\n}\n", "{\"path\":\"auto\"}",
-                                        "{\"mapped\\u005fmin\": 4097}", "{\"spin_ns\": 20000}"};
+                                        "{\"mapped\\u005fmin\": 4097}",
+                                        "{\"nontemporal_min\": 16384}"};
     sill_policy standard = SILL_POLICY_INIT;
     support_ok(sill_policy_defaults(&standard));
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
