@@ -1,8 +1,8 @@
 /* link_blocks.c - mapped blocks on the way out, and loans.
  *
  * Blocks come from the arena (arena.h); a block that was taken is this thread's alone, so bytes are
- * copied into it with the lock released. The peer must know a block's segment before it reads of the
- * block: it is announced by the channel, which has it before the record is published.
+ * copied into it with the lock released. The peer must know a block's segment before it reads of
+ * the block: it is announced by the channel, which has it before the record is published.
  *
  * If this process dies with a block taken or sent, the peer unmaps its segment with the connection.
  */
@@ -15,9 +15,9 @@
 #include "status.h"
 #include "step.h"
 
-#define SOON_MIN    (32 * 1024)  /* bytes; what is smaller is copied before anybody is awake */
-#define SOON_MAX    (512 * 1024) /* bytes; copying them takes about as long as waking somebody */
-#define SPARE_LOANS 4 /* books of loans that are kept for the next ones */
+#define SOON_MIN    (32 * 1024)   /* bytes; what is smaller is copied before anybody is awake */
+#define SOON_MAX    (1024 * 1024) /* bytes; copying them takes longer than waking somebody */
+#define SPARE_LOANS 4             /* books of loans that are kept for the next ones */
 
 bool sill__link_no_memory(int rc)
 {
@@ -97,13 +97,14 @@ static int64_t copy_part(struct sill__link *link, unsigned char *to, const unsig
 static void copy_into(struct sill__link *link, void *to, const void *data, size_t size, bool soon)
 {
     struct sill__copy_way way = {false, false};
-    size_t first = size > SOON_MAX ? (size - SOON_MAX) & ~(size_t)63 : 0;
     int64_t took = 0;
+    soon = soon && size >= SOON_MIN && link->policy.spin_ns > 0;
+    size_t first = soon && size > SOON_MAX ? (size - SOON_MAX) & ~(size_t)63 : 0;
     if (size >= link->policy.nontemporal_min)
         way = sill__copy_choose(&link->copies, size);
     if (first > 0)
         took = copy_part(link, to, data, first, way);
-    if (soon && size >= SOON_MIN && link->policy.spin_ns > 0)
+    if (soon)
         sill__link_soon(link, true);
     SILL__STEP(mapped_soon);
     took += copy_part(link, (unsigned char *)to + first, (const unsigned char *)data + first,
@@ -112,14 +113,13 @@ static void copy_into(struct sill__link *link, void *to, const void *data, size_
         sill__copy_took(&link->copies, size, way, took);
 }
 
-int sill__link_fill_block(struct sill__link *link, struct sill__outgoing *out,
-                          const void *data, uint64_t size, struct sill__block *block)
+int sill__link_fill_block(struct sill__link *link, struct sill__outgoing *out, const void *data,
+                          uint64_t size, struct sill__block *block)
 {
     int rc = take_block(link, size, block, sill__out_deadline(out), out->seen);
     if (rc != 0)
         return rc;
-    copy_into(link, block->data, data, (size_t)size,
-              (out->options->flags & SILL_SEND_MORE) == 0);
+    copy_into(link, block->data, data, (size_t)size, (out->options->flags & SILL_SEND_MORE) == 0);
     SILL__STEP(mapped_copied);
     rc = sill__link_announce(link, out, block);
     if (rc != 0)
