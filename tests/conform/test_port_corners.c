@@ -1,7 +1,7 @@
 /* Ports where two things meet: a cancel and a message, a call and an event loop, a full queue and a
  * release, an end and a thread that is about to be told of something.
  */
-#include "port_rig.h"
+#include "raw_peer.h"
 
 #include "hub.h"
 #include "link.h"
@@ -530,7 +530,8 @@ static void child_gives_nothing_back(void **state)
     sill_server_close(rig.server);
 }
 
-/* A server that had no descriptor for a client is ready for it in an event loop later. */
+/* A server that had no descriptor for a client is ready for it in an event loop later. (The client
+ * has all of its own before, for it is in this process.) */
 static void descriptors_come_back(void **state)
 {
     (void)state;
@@ -541,8 +542,9 @@ static void descriptors_come_back(void **state)
     support_ok(sill_server_pollable(rig.server, &handle));
     struct rlimit old, none;
     assert_int_equal(0, getrlimit(RLIMIT_NOFILE, &old));
-    struct dial d = {&rig, NULL, NULL};
-    struct support_thread *thread = support_thread(dial, &d);
+    struct raw raw;
+    raw_connect(&raw, &rig);
+    raw_send_greeting(&raw, SILL__FRAME_HELLO);
     assert_int_equal(1, ready(handle, SUPPORT_PATIENCE_MS));
     none = old;
     none.rlim_cur = 3;
@@ -559,8 +561,8 @@ static void descriptors_come_back(void **state)
     assert_in_range(asked, 1, 10); /* it slept meanwhile */
     assert_int_equal(SILL_CONNECT, m.type);
     support_ok(sill_accept(rig.server, &m, NULL, NULL, 0, NULL));
-    assert_int_equal(0, support_join(thread));
-    sill_port_close(d.port);
+    raw_read_greeting(&raw, SILL__FRAME_WELCOME);
+    raw_close(&raw);
     sill_server_close(rig.server);
 }
 
