@@ -12,8 +12,8 @@
  * Each record is looked at once (ring.h), its fixed part is copied and checked, and only the copy
  * is used. What cannot be ends the link with PROTOCOL.
  *
- * Shared words: own->want and own->consumed are written here; of the peer, its rings, want and
- * want_space are read here.
+ * Shared words: own->want, consumed, soon and lazy are written here; of the peer, its rings, want,
+ * want_space, soon and lazy are read here.
  */
 #include "link.h"
 
@@ -121,9 +121,12 @@ void sill__link_soon(struct sill__link *link, bool soon)
     if (link->state != SILL__LINK_OPEN || (link->can & SILL_CAN_INLINE) == 0)
         return;
     atomic_store_explicit(&link->own->soon, soon, memory_order_relaxed);
+    if (!soon)
+        return;
+    fence(link);
     uint32_t want = atomic_load_explicit(&link->peer_words->want, memory_order_relaxed);
-    if (soon && want % 2 != 0)
-        sill__link_ring(link);
+    if (want % 2 != 0) /* looked at once: it may change at any time */
+        ring_for(link, want, &link->rung);
 }
 
 void sill__link_ring_space(struct sill__link *link)

@@ -8,8 +8,7 @@
  *     block b             semget(key + b)
  *     slot s, to server   msgget(key + 2 * s)       s counts through all blocks
  *     slot s, to client   msgget(key + 2 * s + 1)
- *     slot s, segments    shmget(key + 8 * (2 * s + way) + n)   way: 0 to server, 1 to client; n <
- * 8
+ *     slot s, segments    shmget(key + 8 * (2 * s + way) + n)   way 0: to server; n < 8
  *
  * So whatever a killed process leaves is found from the record, and there is no moment at which
  * something exists that cannot be found: the record is written before the first set is made, the
